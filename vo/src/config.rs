@@ -1,0 +1,14 @@
+//! The numbers of the estimator.
+
+/// What [`VisualOdometry`](crate::VisualOdometry) can be told. The defaults are meant to fit every camera.
+#[derive(Clone, Debug, PartialEq)]
+pub struct VoConfig {
+    /// Features kept in view.
+    pub max_tracks: usize,
+}
+
+impl Default for VoConfig {
+    fn default() -> Self {
+        Self { max_tracks: 300 }
+    }
+}

@@ -1,0 +1,76 @@
+//! What odometry says about a frame.
+
+use geometry::{Se3, Timestamp};
+use nalgebra::{Matrix6, Vector3};
+
+/// How far an [`Odometry`] is to be believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrackingState {
+    /// Waiting for enough parallax; the pose is the last known one.
+    Initializing,
+    /// The pose is estimated from this frame.
+    Tracking,
+    /// Too little was recognised; the pose is predicted.
+    Lost,
+}
+
+/// A feature in the image, for viewers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct TrackView {
+    /// Identity over time.
+    pub id: u64,
+    /// Pixel `(x, y)` now.
+    pub pixel: [f32; 2],
+    /// Pixel in the frame before; equal to `pixel` for a new one.
+    pub previous_pixel: [f32; 2],
+    /// Whether it has a point in the map that agrees with the pose.
+    pub inlier: bool,
+}
+
+/// A point of the map, for viewers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct PointView {
+    /// Identity: that of its track.
+    pub id: u64,
+    /// Position in the world, in the units of the trajectory.
+    pub point_in_world: Vector3<f64>,
+}
+
+/// A keyframe of the window, for viewers.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct KeyframeView {
+    /// Its frame's stamp.
+    pub stamp: Timestamp,
+    /// Its pose.
+    pub world_from_camera: Se3,
+}
+
+/// What is known of the camera at one frame.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Odometry {
+    /// Stamp of the frame.
+    pub stamp: Timestamp,
+    /// Sequence number of the frame.
+    pub seq: u64,
+    /// The pose; the world is the first tracked camera. In metres only where `scale_sigma` is `Some`.
+    pub world_from_camera: Se3,
+    /// Velocity in the world, units of the pose per second.
+    pub velocity_in_world: Vector3<f64>,
+    /// Covariance of the pose's error as a tangent `(translation, rotation)` in the camera's frame.
+    pub covariance: Matrix6<f64>,
+    /// How far to believe it.
+    pub state: TrackingState,
+    /// Counts re-initialisations and jumps; a consumer that sees it change must not difference across it.
+    pub reset_count: u32,
+    /// Tracks that agree with the pose.
+    pub inlier_count: usize,
+    /// Relative standard deviation of the metric scale; `None` where no source of scale is at hand and lengths
+    /// are in an arbitrary unit.
+    pub scale_sigma: Option<f64>,
+    /// The features in this frame.
+    pub tracks: Vec<TrackView>,
+    /// The map around the camera, where it changed with this frame; empty otherwise.
+    pub points: Vec<PointView>,
+    /// The keyframes in use, where they changed with this frame; empty otherwise.
+    pub keyframes: Vec<KeyframeView>,
+}
