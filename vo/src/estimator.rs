@@ -1,37 +1,354 @@
-//! The estimator.
+//! The estimator: one frame in, one odometry out.
 
-use geometry::{Frame, Se3};
-use nalgebra::{Matrix6, Vector3};
+use geometry::{Frame, Se3, Timestamp};
+use nalgebra::{Matrix6, Vector2, Vector3, Vector6};
 
-use crate::{Odometry, TrackingState, VoConfig};
+use crate::bundle::refine_pose;
+use crate::features::{Feature, FeatureTracker};
+use crate::initializer::{FirstMap, Initializer};
+use crate::map::{Keyframe, Map, rays};
+use crate::{KeyframeView, Odometry, PointView, TrackView, TrackingState, VoConfig};
+
+/// Fewer points that agree with the pose, and the frame is lost.
+const MIN_INLIERS: usize = 15;
+/// Error up to which a point agrees with the pose, in pixels.
+const INLIER_PX: f64 = 2.5;
+/// Width of the robust cost of a frame's pose, in pixels.
+const POSE_SCALE_PX: f64 = 1.5;
+/// Median motion since the last keyframe, beyond rotation, that makes a new one; as a share of the image's width.
+const KEYFRAME_MOTION: f64 = 0.02;
+/// Share of the last keyframe's points that must still be seen.
+const KEYFRAME_OVERLAP: f64 = 0.75;
+/// A frame that sees fewer features than this share of the wanted ones gets more.
+const FEATURE_SHARE: usize = 2;
+/// Lost frames in a row after which the map is given up.
+const MAX_LOST_FRAMES: usize = 5;
+/// Time without frames after which the map is given up, in seconds.
+const MAX_GAP_S: f64 = 2.0;
 
 /// Monocular visual odometry: a value without threads, clock or input of its own.
 #[derive(Debug)]
 pub struct VisualOdometry {
-    _config: VoConfig,
+    config: VoConfig,
+    features: Option<FeatureTracker>,
+    phase: Phase,
+    last: Option<LastFrame>,
+    reset_count: u32,
+}
+
+#[derive(Debug)]
+enum Phase {
+    /// Waiting for a first map; it will begin at the last pose and go at the last speed.
+    Initializing(Initializer),
+    Tracking(Box<Tracking>),
+}
+
+#[derive(Debug)]
+struct Tracking {
+    map: Map,
+    /// Points seen by the newest keyframe.
+    keyframe_points: usize,
+    lost_frames: usize,
+}
+
+/// What is kept of the frame before.
+#[derive(Clone, Debug)]
+struct LastFrame {
+    stamp: Timestamp,
+    camera_from_world: Se3,
+    /// Motion per second as a twist in the camera's frame: `current_from_previous = exp(twist dt)`.
+    twist: Vector6<f64>,
+    covariance: Matrix6<f64>,
+}
+
+/// A pose with what supports it.
+struct PoseEstimate {
+    camera_from_world: Se3,
+    covariance: Matrix6<f64>,
+    inliers: Vec<u64>,
 }
 
 impl VisualOdometry {
     /// An estimator that has seen nothing.
     pub fn new(config: VoConfig) -> Self {
-        Self { _config: config }
+        Self {
+            config,
+            features: None,
+            phase: Phase::Initializing(Initializer::new(1.0)),
+            last: None,
+            reset_count: 0,
+        }
     }
 
     /// Takes the next frame and says where its camera is.
+    ///
+    /// The world is the first frame's camera, its unit the median depth of the first map. Never fails: a frame that
+    /// can't be used (black, of another size, after a long gap) is [`TrackingState::Lost`] or starts a new map, which
+    /// [`Odometry::reset_count`] counts.
     pub fn register_frame(&mut self, frame: &Frame) -> Odometry {
+        if self.must_restart(frame) {
+            self.restart(frame);
+        }
+        let predicted = self.predict(frame.stamp);
+        let Some(features) = self.features.as_mut() else {
+            return self.not_tracking(frame, TrackingState::Lost);
+        };
+        follow(features, &self.phase, frame, &predicted, self.last.as_ref());
+        match &mut self.phase {
+            Phase::Initializing(_) => self.initialize(frame),
+            Phase::Tracking(_) => self.track(frame, &predicted),
+        }
+    }
+
+    fn must_restart(&self, frame: &Frame) -> bool {
+        let resized = self.features.as_ref().is_none_or(|f| f.size() != frame.size());
+        let gap = self.last.as_ref().is_some_and(|last| frame.stamp.secs_since(last.stamp).abs() > MAX_GAP_S);
+        let given_up = matches!(&self.phase, Phase::Tracking(t) if t.lost_frames > MAX_LOST_FRAMES);
+        resized || gap || given_up
+    }
+
+    /// Forgets the map and waits for a new one.
+    fn restart(&mut self, frame: &Frame) {
+        if matches!(self.phase, Phase::Tracking(_)) {
+            self.reset_count += 1;
+        }
+        let next_id = self.features.as_ref().map_or(0, FeatureTracker::next_id);
+        let (width, height) = frame.size();
+        self.features = Some(FeatureTracker::new(width, height, self.config.max_tracks, next_id));
+        self.phase = Phase::Initializing(Initializer::new(pixel_size(frame)));
+    }
+
+    /// Where the camera should be by now if it went on as it did; the last pose where nothing is known.
+    fn predict(&self, stamp: Timestamp) -> Se3 {
+        let Some(last) = &self.last else { return Se3::identity() };
+        let dt_s = stamp.secs_since(last.stamp).clamp(0.0, MAX_GAP_S);
+        Se3::exp(&(last.twist * dt_s)) * last.camera_from_world
+    }
+
+    fn initialize(&mut self, frame: &Frame) -> Odometry {
+        let (Some(features), Phase::Initializing(initializer)) = (self.features.as_mut(), &mut self.phase)
+        else {
+            return self.not_tracking(frame, TrackingState::Initializing);
+        };
+        let first = initializer.add(frame.stamp, rays(features.features()));
+        features.replenish(&frame.camera);
+        match first {
+            Some(first) => self.begin_map(frame, first),
+            None => {
+                self.stand_still(frame);
+                self.not_tracking(frame, TrackingState::Initializing)
+            }
+        }
+    }
+
+    /// The map starts at the last known pose and, where a speed was known, at its scale.
+    fn begin_map(&mut self, frame: &Frame, first: FirstMap) -> Odometry {
+        let mut map = Map::new(pixel_size(frame));
+        let start = self.last.as_ref().map_or(Se3::identity(), |last| last.camera_from_world);
+        let mut problem = first.problem;
+        for pose in &mut problem.poses {
+            pose.camera_from_world = pose.camera_from_world * start;
+        }
+        map.adopt(&problem, first.frames, &first.ids);
+        let keyframe_points = map.points().count();
+        let poses: Vec<_> = map.keyframes().map(|k| (k.stamp, k.camera_from_world)).collect();
+        let last_known = poses.len().checked_sub(2).map(|i| poses[i]);
+        if let (Some((stamp, camera_from_world)), Some(last)) = (last_known, self.last.as_mut()) {
+            (last.stamp, last.camera_from_world) = (stamp, camera_from_world);
+        }
+        self.phase = Phase::Tracking(Box::new(Tracking { map, keyframe_points, lost_frames: 0 }));
+        let predicted = poses.last().map_or(start, |(_, pose)| *pose);
+        self.track(frame, &predicted)
+    }
+
+    fn track(&mut self, frame: &Frame, predicted: &Se3) -> Odometry {
+        let (Some(features), Phase::Tracking(tracking)) = (self.features.as_mut(), &mut self.phase) else {
+            return self.not_tracking(frame, TrackingState::Lost);
+        };
+        let pixel = pixel_size(frame);
+        let starts = [Some(*predicted), self.last.as_ref().map(|last| last.camera_from_world)];
+        let estimate = tracking.estimate_pose(features.features(), starts.into_iter().flatten(), pixel);
+        let Some(estimate) = estimate else {
+            tracking.lost_frames += 1;
+            return self.coast(frame, predicted);
+        };
+        tracking.lost_frames = 0;
+        let map = &tracking.map;
+        features.retain(|f| map.point(f.id).is_none() || estimate.inliers.binary_search(&f.id).is_ok());
+        let mut camera_from_world = estimate.camera_from_world;
+        let is_keyframe = tracking.needs_keyframe(features.features(), &estimate, frame);
+        if is_keyframe {
+            camera_from_world = tracking.insert_keyframe(frame.stamp, camera_from_world, features.features());
+            features.replenish(&frame.camera);
+        } else if features.features().len() * FEATURE_SHARE < self.config.max_tracks {
+            features.replenish(&frame.camera);
+        }
+        self.move_to(frame.stamp, camera_from_world, estimate.covariance);
+        self.tracked(frame, &estimate, is_keyframe)
+    }
+
+    /// No pose from this frame: the camera is taken to go on as it did, and to be ever less certain.
+    fn coast(&mut self, frame: &Frame, predicted: &Se3) -> Odometry {
+        if let Some(features) = self.features.as_mut() {
+            features.replenish(&frame.camera);
+        }
+        if let Some(last) = self.last.as_mut() {
+            let moved = (last.twist * frame.stamp.secs_since(last.stamp)).norm();
+            last.covariance += Matrix6::identity() * moved.powi(2);
+            (last.stamp, last.camera_from_world) = (frame.stamp, *predicted);
+        }
+        self.not_tracking(frame, TrackingState::Lost)
+    }
+
+    fn stand_still(&mut self, frame: &Frame) {
+        let twist = self.last.as_ref().map_or_else(Vector6::zeros, |last| last.twist);
+        let camera_from_world = self.last.as_ref().map_or_else(Se3::identity, |last| last.camera_from_world);
+        let covariance = Matrix6::identity();
+        self.last = Some(LastFrame { stamp: frame.stamp, camera_from_world, twist, covariance });
+    }
+
+    fn move_to(&mut self, stamp: Timestamp, camera_from_world: Se3, covariance: Matrix6<f64>) {
+        let twist = self.last.as_ref().map_or_else(Vector6::zeros, |last| {
+            let dt_s = stamp.secs_since(last.stamp);
+            let moved = (camera_from_world * last.camera_from_world.inverse()).log();
+            if dt_s > 0.0 { moved / dt_s } else { last.twist }
+        });
+        self.last = Some(LastFrame { stamp, camera_from_world, twist, covariance });
+    }
+
+    fn not_tracking(&self, frame: &Frame, state: TrackingState) -> Odometry {
+        let last = self.last.as_ref();
+        let tracks = self.features.as_ref().map_or(&[][..], FeatureTracker::features);
         Odometry {
             stamp: frame.stamp,
             seq: frame.seq,
-            world_from_camera: Se3::identity(),
-            velocity_in_world: Vector3::zeros(),
-            covariance: Matrix6::identity(),
-            state: TrackingState::Initializing,
-            reset_count: 0,
+            world_from_camera: last.map_or_else(Se3::identity, |last| last.camera_from_world.inverse()),
+            velocity_in_world: last.map_or_else(Vector3::zeros, LastFrame::velocity_in_world),
+            covariance: last.map_or_else(Matrix6::identity, |last| last.covariance),
+            state,
+            reset_count: self.reset_count,
             inlier_count: 0,
             scale_sigma: None,
-            tracks: Vec::new(),
+            tracks: tracks.iter().map(|f| track_view(f, false)).collect(),
             points: Vec::new(),
             keyframes: Vec::new(),
         }
+    }
+
+    fn tracked(&self, frame: &Frame, estimate: &PoseEstimate, is_keyframe: bool) -> Odometry {
+        let mut odometry = self.not_tracking(frame, TrackingState::Tracking);
+        odometry.inlier_count = estimate.inliers.len();
+        for track in &mut odometry.tracks {
+            track.inlier = estimate.inliers.binary_search(&track.id).is_ok();
+        }
+        if let (true, Phase::Tracking(tracking)) = (is_keyframe, &self.phase) {
+            odometry.points =
+                tracking.map.points().map(|(id, point_in_world)| PointView { id, point_in_world }).collect();
+            let view = |k: &Keyframe| KeyframeView {
+                stamp: k.stamp,
+                world_from_camera: k.camera_from_world.inverse(),
+            };
+            odometry.keyframes = tracking.map.keyframes().map(view).collect();
+        }
+        odometry
+    }
+}
+
+impl LastFrame {
+    fn velocity_in_world(&self) -> Vector3<f64> {
+        // The twist moves points into the camera; the camera itself moves the other way.
+        let velocity_in_camera = -self.twist.fixed_rows::<3>(0).into_owned();
+        self.camera_from_world.rotation.inverse() * velocity_in_camera
+    }
+}
+
+impl Tracking {
+    /// The pose from all points seen, from the first start that leads to enough agreement.
+    fn estimate_pose(
+        &self,
+        features: &[Feature],
+        starts: impl Iterator<Item = Se3>,
+        pixel: f64,
+    ) -> Option<PoseEstimate> {
+        let (ids, seen): (Vec<u64>, Vec<(Vector3<f64>, Vector2<f64>)>) =
+            features.iter().filter_map(|f| Some((f.id, (self.map.point(f.id)?, f.ray)))).unzip();
+        let candidates = starts.map(|start| {
+            let (pose, information) = refine_pose(&start, &seen, POSE_SCALE_PX * pixel);
+            let agrees =
+                |(point, ray): &(Vector3<f64>, Vector2<f64>)| error(&pose, point, ray) < INLIER_PX * pixel;
+            let inliers: Vec<u64> =
+                ids.iter().zip(&seen).filter(|(_, s)| agrees(s)).map(|(id, _)| *id).collect();
+            let covariance = information.try_inverse().unwrap_or_else(Matrix6::identity) * (pixel * pixel);
+            PoseEstimate { camera_from_world: pose, covariance, inliers }
+        });
+        let enough = MIN_INLIERS.max(seen.len() / 4);
+        let mut candidates =
+            candidates.filter(|c| c.camera_from_world.is_finite() && c.inliers.len() >= enough);
+        candidates.next()
+    }
+
+    fn needs_keyframe(&self, features: &[Feature], estimate: &PoseEstimate, frame: &Frame) -> bool {
+        let Some(keyframe) = self.map.newest() else { return true };
+        let current_from_keyframe = estimate.camera_from_world * keyframe.camera_from_world.inverse();
+        let moved = |f: &Feature| {
+            let rotated = current_from_keyframe.rotation * keyframe.rays.get(&f.id)?.push(1.0);
+            Some((rotated.xy() / rotated.z - f.ray).norm())
+        };
+        let mut motions: Vec<f64> = features.iter().filter_map(moved).collect();
+        motions.sort_by(f64::total_cmp);
+        let median = motions.get(motions.len() / 2).copied().unwrap_or(f64::INFINITY);
+        let few = (estimate.inliers.len() as f64) < KEYFRAME_OVERLAP * self.keyframe_points as f64;
+        few || median > KEYFRAME_MOTION * frame.camera.width() as f64 * pixel_size(frame)
+    }
+
+    /// Adds a keyframe and adjusts the map; gives back the adjusted pose.
+    fn insert_keyframe(&mut self, stamp: Timestamp, camera_from_world: Se3, features: &[Feature]) -> Se3 {
+        self.map.insert(Keyframe { stamp, camera_from_world, rays: rays(features) });
+        self.keyframe_points = features.iter().filter(|f| self.map.point(f.id).is_some()).count();
+        self.map.newest().map_or(camera_from_world, |k| k.camera_from_world)
+    }
+}
+
+/// Moves the features on to `frame`, searching each where the predicted pose puts its point.
+fn follow(
+    features: &mut FeatureTracker,
+    phase: &Phase,
+    frame: &Frame,
+    predicted: &Se3,
+    last: Option<&LastFrame>,
+) {
+    let current_from_previous =
+        last.map_or_else(Se3::identity, |last| *predicted * last.camera_from_world.inverse());
+    let map = match phase {
+        Phase::Tracking(tracking) => Some(&tracking.map),
+        Phase::Initializing(_) => None,
+    };
+    features.advance(frame, |feature| {
+        let in_camera = match map.map(|map| map.point(feature.id)) {
+            Some(Some(point)) => *predicted * point,
+            // Far away, for all we know.
+            Some(None) => current_from_previous.rotation * feature.ray.push(1.0),
+            None => return None,
+        };
+        frame.camera.project(&in_camera).map(|pixel| pixel.map(|v| v as f32))
+    });
+}
+
+fn error(camera_from_world: &Se3, point: &Vector3<f64>, ray: &Vector2<f64>) -> f64 {
+    let q = *camera_from_world * *point;
+    if q.z > 0.0 { (q.xy() / q.z - ray).norm() } else { f64::INFINITY }
+}
+
+/// Size of a pixel on the plane `z = 1`.
+fn pixel_size(frame: &Frame) -> f64 {
+    2.0 / frame.camera.focal().sum()
+}
+
+fn track_view(feature: &Feature, inlier: bool) -> TrackView {
+    TrackView {
+        id: feature.id,
+        pixel: feature.pixel.into(),
+        previous_pixel: feature.previous_pixel.into(),
+        inlier,
     }
 }

@@ -2,9 +2,17 @@
 //!
 //! The entry point is [`VisualOdometry::register_frame`].
 
+mod bundle;
 mod config;
+mod corners;
 mod estimator;
+mod features;
+mod initializer;
+mod klt;
+mod map;
 mod odometry;
+mod pyramid;
+mod two_view;
 
 pub use config::VoConfig;
 pub use estimator::VisualOdometry;

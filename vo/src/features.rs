@@ -1,0 +1,194 @@
+//! The front end: a bounded set of features, followed from frame to frame and topped up where the image has none.
+
+use geometry::{Frame, PinholeCamera};
+use nalgebra::Vector2;
+
+use crate::corners::{self, CornerScratch};
+use crate::klt;
+use crate::pyramid::Pyramid;
+
+const LEVELS: usize = 4;
+/// A cell with no corner stronger than this stays empty; in squared grey levels per pixel.
+const MIN_CORNER_STRENGTH: f32 = 8.0;
+/// Features closer than this many cells to another are not started.
+const MIN_DISTANCE_CELLS: f32 = 0.7;
+/// Patches need this many pixels to the border.
+const BORDER: usize = 10;
+
+/// A feature in the current frame.
+#[derive(Clone, Debug)]
+pub(crate) struct Feature {
+    /// Identity over time.
+    pub(crate) id: u64,
+    /// Where it is, in pixels.
+    pub(crate) pixel: Vector2<f32>,
+    /// Where it was one frame before; equal to `pixel` for a new one.
+    pub(crate) previous_pixel: Vector2<f32>,
+    /// Its ray's point on the plane `z = 1`.
+    pub(crate) ray: Vector2<f64>,
+}
+
+/// Follows features through frames of one size.
+#[derive(Debug)]
+pub(crate) struct FeatureTracker {
+    max_features: usize,
+    next_id: u64,
+    features: Vec<Feature>,
+    previous: Pyramid,
+    current: Pyramid,
+    grid: Grid,
+    scratch: CornerScratch,
+}
+
+impl FeatureTracker {
+    pub(crate) fn new(width: usize, height: usize, max_features: usize, first_id: u64) -> Self {
+        Self {
+            max_features,
+            next_id: first_id,
+            features: Vec::with_capacity(2 * max_features),
+            previous: Pyramid::new(width, height, LEVELS),
+            current: Pyramid::new(width, height, LEVELS),
+            grid: Grid::new(width, height, max_features),
+            scratch: CornerScratch::default(),
+        }
+    }
+
+    pub(crate) fn size(&self) -> (usize, usize) {
+        self.current.size()
+    }
+
+    /// The identity that the next new feature will get.
+    pub(crate) fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    pub(crate) fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    /// Moves on to `frame`: every feature is searched from where `predict` expects it; the lost ones are dropped.
+    pub(crate) fn advance(&mut self, frame: &Frame, predict: impl Fn(&Feature) -> Option<Vector2<f32>>) {
+        std::mem::swap(&mut self.previous, &mut self.current);
+        self.current.build(&frame.gray);
+        let (previous, current) = (&self.previous, &self.current);
+        self.features.retain_mut(|feature| {
+            let guess = predict(feature).unwrap_or(feature.pixel);
+            let found = klt::track(previous, current, feature.pixel, guess)
+                // A wrong prediction must not cost the feature.
+                .or_else(|| klt::track(previous, current, feature.pixel, feature.pixel));
+            let Some((pixel, ray)) = found.and_then(|pixel| Some((pixel, ray(&frame.camera, pixel)?))) else {
+                return false;
+            };
+            feature.previous_pixel = feature.pixel;
+            (feature.pixel, feature.ray) = (pixel, ray);
+            true
+        });
+    }
+
+    /// Drops the features that `keep` refuses.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&Feature) -> bool) {
+        self.features.retain(keep);
+    }
+
+    /// Starts features in the cells of the image that have none.
+    pub(crate) fn replenish(&mut self, camera: &PinholeCamera) {
+        self.grid.occupy(self.features.iter().map(|f| f.pixel));
+        for cell in 0..self.grid.cell_count() {
+            if self.features.len() >= self.max_features {
+                break;
+            }
+            if self.grid.is_occupied(cell) {
+                continue;
+            }
+            let (from, to) = self.grid.bounds(cell);
+            let corner = corners::strongest_corner(&self.current.levels()[0], from, to, &mut self.scratch);
+            if let Some(corner) = corner.filter(|c| c.strength > MIN_CORNER_STRENGTH) {
+                self.start(Vector2::new(corner.x as f32, corner.y as f32), camera);
+            }
+        }
+    }
+
+    fn start(&mut self, pixel: Vector2<f32>, camera: &PinholeCamera) {
+        let min_distance = MIN_DISTANCE_CELLS * self.grid.side as f32;
+        let crowded =
+            self.features.iter().any(|f| (f.pixel - pixel).norm_squared() < min_distance * min_distance);
+        if let (false, Some(ray)) = (crowded, ray(camera, pixel)) {
+            self.features.push(Feature { id: self.next_id, pixel, previous_pixel: pixel, ray });
+            self.next_id += 1;
+        }
+    }
+}
+
+fn ray(camera: &PinholeCamera, pixel: Vector2<f32>) -> Option<Vector2<f64>> {
+    camera.unproject(&pixel.map(f64::from)).map(|ray| ray.xy())
+}
+
+/// Square cells over the image, away from its border; one feature each.
+#[derive(Debug)]
+struct Grid {
+    side: usize,
+    columns: usize,
+    size: (usize, usize),
+    occupied: Vec<bool>,
+}
+
+impl Grid {
+    fn new(width: usize, height: usize, cells: usize) -> Self {
+        let side = ((width * height) as f64 / cells.max(1) as f64).sqrt().round().max(12.0) as usize;
+        let (columns, rows) = (width.div_ceil(side), height.div_ceil(side));
+        Self { side, columns, size: (width, height), occupied: vec![false; columns * rows] }
+    }
+
+    fn cell_count(&self) -> usize {
+        self.occupied.len()
+    }
+
+    fn is_occupied(&self, cell: usize) -> bool {
+        self.occupied[cell]
+    }
+
+    fn occupy(&mut self, pixels: impl Iterator<Item = Vector2<f32>>) {
+        self.occupied.fill(false);
+        for pixel in pixels {
+            let cell = (pixel.y as usize / self.side) * self.columns + pixel.x as usize / self.side;
+            if let Some(occupied) = self.occupied.get_mut(cell) {
+                *occupied = true;
+            }
+        }
+    }
+
+    /// First pixel and the one past the last of a cell, kept clear of the image's border; may be empty.
+    fn bounds(&self, cell: usize) -> ((usize, usize), (usize, usize)) {
+        let (x, y) = (cell % self.columns * self.side, cell / self.columns * self.side);
+        let margin = BORDER.max(corners::MARGIN);
+        let clamp = |v: usize, size: usize| {
+            v.clamp(margin.min(size), size.saturating_sub(margin).max(margin.min(size)))
+        };
+        let from = (clamp(x, self.size.0), clamp(y, self.size.1));
+        (from, (clamp(x + self.side, self.size.0), clamp(y + self.side, self.size.1)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_stay_clear_of_the_border() {
+        let grid = Grid::new(100, 60, 24);
+        for cell in 0..grid.cell_count() {
+            let ((x0, y0), (x1, y1)) = grid.bounds(cell);
+            assert!(x0 >= BORDER && y0 >= BORDER && x1 <= 100 - BORDER && y1 <= 60 - BORDER);
+            assert!(x1 >= x0 && y1 >= y0);
+        }
+    }
+
+    #[test]
+    fn an_image_smaller_than_its_borders_has_only_empty_cells() {
+        let grid = Grid::new(15, 15, 4);
+        for cell in 0..grid.cell_count() {
+            let (from, to) = grid.bounds(cell);
+            assert!(from.0 >= to.0 || from.1 >= to.1);
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! The first map: wait for parallax, weigh what the motion may have been, keep what all frames agree with.
+
+use geometry::{Se3, Timestamp};
+use nalgebra::{Matrix3, UnitQuaternion, Vector2};
+
+use crate::bundle::{Options, Point, Pose, Problem};
+use crate::map::Rays;
+use crate::two_view::{self, Match};
+
+/// Frames remembered while waiting; every second one is dropped when there are more.
+const MAX_FRAMES: usize = 24;
+/// Frames that take part in the adjustment, first and last included.
+const ADJUSTED_FRAMES: usize = 6;
+/// Fewer features in common with the first frame, and waiting starts anew.
+const MIN_COMMON: usize = 40;
+/// Median motion, beyond what a rotation explains, at which a scene's depth shows; in pixels.
+const MIN_PARALLAX_PX: f64 = 2.5;
+/// Parallax at which the best hypothesis is taken although another one explains the frames nearly as well; in pixels.
+const AMPLE_PARALLAX_PX: f64 = 8.0;
+/// The second best hypothesis must cost this much more than the best.
+const CLEARLY_WORSE: f64 = 1.3;
+/// Root mean square error with which a map may begin, in pixels.
+const MAX_ERROR_PX: f64 = 1.0;
+
+/// Frames seen since waiting began.
+#[derive(Debug)]
+pub(crate) struct Initializer {
+    frames: Vec<(Timestamp, Rays)>,
+    /// Size of a pixel on the plane `z = 1`.
+    pixel: f64,
+}
+
+/// A first map. Poses are relative to the first frame; the median depth there is 1.
+pub(crate) struct FirstMap {
+    pub(crate) problem: Problem,
+    /// The frames of the problem's poses.
+    pub(crate) frames: Vec<(Timestamp, Rays)>,
+    /// Feature identities of the problem's points.
+    pub(crate) ids: Vec<u64>,
+}
+
+impl Initializer {
+    pub(crate) fn new(pixel: f64) -> Self {
+        Self { frames: Vec::new(), pixel }
+    }
+
+    /// Takes another frame; gives the map where there is parallax enough and no doubt about it.
+    pub(crate) fn add(&mut self, stamp: Timestamp, rays: Rays) -> Option<FirstMap> {
+        self.frames.push((stamp, rays));
+        if self.frames.len() > MAX_FRAMES {
+            let mut index = 0;
+            self.frames.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+        }
+        let (ids, matches) = self.common();
+        if ids.len() < MIN_COMMON {
+            self.frames.drain(..self.frames.len() - 1);
+            return None;
+        }
+        let parallax_px = parallax(&matches) / self.pixel;
+        if parallax_px < MIN_PARALLAX_PX {
+            return None;
+        }
+        self.decide(&ids, &matches, parallax_px > AMPLE_PARALLAX_PX)
+    }
+
+    /// Features that the first and the last frame share.
+    fn common(&self) -> (Vec<u64>, Vec<Match>) {
+        let (Some((_, first)), Some((_, last))) = (self.frames.first(), self.frames.last()) else {
+            return Default::default();
+        };
+        first.iter().filter_map(|(id, a)| Some((*id, (*a, *last.get(id)?)))).unzip()
+    }
+
+    fn decide(&self, ids: &[u64], matches: &[Match], ample: bool) -> Option<FirstMap> {
+        let hypotheses = two_view::hypotheses(matches, 1.5 * self.pixel);
+        let mut maps: Vec<(f64, FirstMap)> =
+            hypotheses.iter().filter_map(|pose| self.adjusted(pose, ids, matches)).collect();
+        maps.sort_by(|a, b| a.0.total_cmp(&b.0));
+        let best_cost = maps.first()?.0;
+        let best_pose = maps.first()?.1.last_pose()?;
+        let different = |map: &FirstMap| map.last_pose().is_some_and(|pose| !alike(&pose, &best_pose));
+        let rival =
+            maps.iter().skip(1).find(|(_, map)| different(map)).map_or(f64::INFINITY, |(cost, _)| *cost);
+        let certain = ample || rival > CLEARLY_WORSE * best_cost;
+        let sharp = best_cost < (MAX_ERROR_PX * self.pixel).powi(2);
+        if !(certain && sharp) {
+            return None;
+        }
+        maps.into_iter().next().map(|(_, map)| map)
+    }
+
+    /// The map that a hypothesis leads to, with its mean cost.
+    fn adjusted(&self, last_from_first: &Se3, ids: &[u64], matches: &[Match]) -> Option<(f64, FirstMap)> {
+        let chosen = self.chosen_frames();
+        let twist = last_from_first.log();
+        let last = (self.frames.len() - 1) as f64;
+        let poses = chosen
+            .iter()
+            .map(|i| Pose { camera_from_world: Se3::exp(&(twist * (*i as f64 / last))), fixed: *i == 0 });
+        let mut problem = Problem { poses: poses.collect(), points: Vec::new() };
+        let mut kept = Vec::new();
+        for (id, m) in ids.iter().zip(matches) {
+            let Some(inverse_depth) = two_view::triangulate(last_from_first, m) else { continue };
+            let seen = chosen.iter().enumerate().skip(1);
+            let observations =
+                seen.filter_map(|(pose, i)| Some((pose, *self.frames[*i].1.get(id)?))).collect();
+            problem.points.push(Point {
+                host: 0,
+                ray_in_host: m.0,
+                inverse_depth: inverse_depth.max(1e-3),
+                observations,
+            });
+            kept.push(*id);
+        }
+        let summary = problem.solve(&Options { max_iterations: 20, huber: self.pixel });
+        let mut ids = kept;
+        self.drop_misfits(&mut problem, &mut ids);
+        let enough = ids.len() >= MIN_COMMON.max(matches.len() / 2);
+        if !enough || !normalize(&mut problem) {
+            return None;
+        }
+        let frames = chosen.iter().map(|i| self.frames[*i].clone()).collect();
+        Some((summary.mean_cost, FirstMap { problem, frames, ids }))
+    }
+
+    /// First, last, and some evenly between.
+    fn chosen_frames(&self) -> Vec<usize> {
+        let (count, last) = (ADJUSTED_FRAMES.min(self.frames.len()), self.frames.len() - 1);
+        (0..count).map(|i| i * last / (count - 1).max(1)).collect()
+    }
+
+    fn drop_misfits(&self, problem: &mut Problem, ids: &mut Vec<u64>) {
+        let fits = |problem: &Problem, point: &Point| {
+            let error =
+                |(pose, seen): &(usize, Vector2<f64>)| problem.residual(point, *pose, seen).map(|r| r.norm());
+            point.observations.iter().all(|o| error(o).is_some_and(|e| e < 3.0 * self.pixel))
+        };
+        let good: Vec<bool> = problem.points.iter().map(|point| fits(problem, point)).collect();
+        let mut index = good.iter();
+        problem.points.retain(|_| *index.next().unwrap_or(&false));
+        let mut index = good.iter();
+        ids.retain(|_| *index.next().unwrap_or(&false));
+    }
+}
+
+impl FirstMap {
+    fn last_pose(&self) -> Option<Se3> {
+        self.problem.poses.last().map(|pose| pose.camera_from_world)
+    }
+}
+
+/// Whether two motions agree in rotation and direction to about two degrees.
+fn alike(a: &Se3, b: &Se3) -> bool {
+    const TOLERANCE_RAD: f64 = 0.04;
+    a.rotation.angle_to(&b.rotation) < TOLERANCE_RAD && a.translation.angle(&b.translation) < TOLERANCE_RAD
+}
+
+/// Scales the problem to median depth 1; `false` where that makes no sense.
+fn normalize(problem: &mut Problem) -> bool {
+    let mut inverse_depths: Vec<f64> = problem.points.iter().map(|p| p.inverse_depth).collect();
+    inverse_depths.sort_by(f64::total_cmp);
+    let median = inverse_depths.get(inverse_depths.len() / 2).copied().unwrap_or(0.0);
+    problem.scale(median);
+    median > 1e-6
+}
+
+/// Median distance of the matches from each other after the rotation that explains most of it; on the plane `z = 1`.
+fn parallax(matches: &[Match]) -> f64 {
+    let rotation = best_rotation(matches);
+    let residual = |(a, b): &Match| {
+        let rotated = rotation * a.push(1.0);
+        (rotated.xy() / rotated.z - b).norm()
+    };
+    let mut residuals: Vec<f64> = matches.iter().map(residual).collect();
+    residuals.sort_by(f64::total_cmp);
+    residuals.get(residuals.len() / 2).copied().unwrap_or(0.0)
+}
+
+/// The rotation that takes the first rays nearest to the second (Kabsch 1976).
+fn best_rotation(matches: &[Match]) -> UnitQuaternion<f64> {
+    let correlation = |sum: Matrix3<f64>, (a, b): &Match| {
+        sum + b.push(1.0).normalize() * a.push(1.0).normalize().transpose()
+    };
+    let sum = matches.iter().fold(Matrix3::zeros(), correlation);
+    Se3::from_rotation_matrix(&sum, nalgebra::Vector3::zeros()).rotation
+}

@@ -1,0 +1,207 @@
+//! What the estimator remembers: a window of keyframes and the points they saw.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use geometry::{Se3, Timestamp};
+use nalgebra::{Vector2, Vector3};
+
+use crate::bundle::{Options, Point, Pose, Problem};
+use crate::features::Feature;
+use crate::two_view::triangulate;
+
+/// Keyframes whose poses are still adjusted.
+const FREE_KEYFRAMES: usize = 7;
+/// Keyframes remembered; older ones hold the map in place until they leave.
+const MAX_KEYFRAMES: usize = 20;
+/// Observations further than this from their prediction are taken out, in pixels.
+const OUTLIER_PX: f64 = 3.0;
+const HUBER_PX: f64 = 1.0;
+const MAX_ITERATIONS: usize = 6;
+/// Two rays to a new point must differ by this many pixels beyond what rotation explains.
+const MIN_PARALLAX_PX: f64 = 3.0;
+
+/// Rays by feature identity: what one frame saw.
+pub(crate) type Rays = BTreeMap<u64, Vector2<f64>>;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Keyframe {
+    pub(crate) stamp: Timestamp,
+    pub(crate) camera_from_world: Se3,
+    pub(crate) rays: Rays,
+}
+
+#[derive(Clone, Debug)]
+struct MapPoint {
+    /// Number of the keyframe that saw it first.
+    host: u64,
+    ray_in_host: Vector2<f64>,
+    inverse_depth: f64,
+}
+
+/// Keyframes in the order of their stamps, numbered from the first ever, and points by feature identity.
+#[derive(Clone, Debug)]
+pub(crate) struct Map {
+    keyframes: VecDeque<Keyframe>,
+    first_number: u64,
+    points: BTreeMap<u64, MapPoint>,
+    /// Size of a pixel on the plane `z = 1`.
+    pixel: f64,
+}
+
+impl Map {
+    /// A map without anything in it, for a camera whose pixels measure `pixel` on the plane `z = 1`.
+    pub(crate) fn new(pixel: f64) -> Self {
+        Self { keyframes: VecDeque::new(), first_number: 0, points: BTreeMap::new(), pixel }
+    }
+
+    pub(crate) fn keyframes(&self) -> impl Iterator<Item = &Keyframe> {
+        self.keyframes.iter()
+    }
+
+    pub(crate) fn newest(&self) -> Option<&Keyframe> {
+        self.keyframes.back()
+    }
+
+    /// Identity and position in the world of every point.
+    pub(crate) fn points(&self) -> impl Iterator<Item = (u64, Vector3<f64>)> {
+        self.points.iter().filter_map(|(id, point)| Some((*id, self.in_world(point)?)))
+    }
+
+    /// Position in the world of the point of feature `id`.
+    pub(crate) fn point(&self, id: u64) -> Option<Vector3<f64>> {
+        self.points.get(&id).and_then(|point| self.in_world(point))
+    }
+
+    fn in_world(&self, point: &MapPoint) -> Option<Vector3<f64>> {
+        let host = self.keyframe(point.host)?;
+        Some(host.camera_from_world.inverse() * (point.ray_in_host.push(1.0) / point.inverse_depth))
+    }
+
+    fn keyframe(&self, number: u64) -> Option<&Keyframe> {
+        self.keyframes.get(usize::try_from(number.checked_sub(self.first_number)?).ok()?)
+    }
+
+    /// Adds a keyframe, starts the points that have parallax by now, and adjusts the window.
+    pub(crate) fn insert(&mut self, keyframe: Keyframe) {
+        self.keyframes.push_back(keyframe);
+        if self.keyframes.len() > MAX_KEYFRAMES {
+            self.keyframes.pop_front();
+            self.first_number += 1;
+            let first = self.first_number;
+            self.points.retain(|_, point| point.host >= first);
+        }
+        self.start_points();
+        self.adjust();
+    }
+
+    /// Adds a keyframe with points already known: how a map begins.
+    pub(crate) fn adopt(&mut self, problem: &Problem, frames: Vec<(Timestamp, Rays)>, ids: &[u64]) {
+        for (pose, (stamp, rays)) in problem.poses.iter().zip(frames) {
+            self.keyframes.push_back(Keyframe { stamp, camera_from_world: pose.camera_from_world, rays });
+        }
+        for (id, point) in ids.iter().zip(&problem.points) {
+            let (host, ray_in_host) = (self.first_number + point.host as u64, point.ray_in_host);
+            self.points.insert(*id, MapPoint { host, ray_in_host, inverse_depth: point.inverse_depth });
+        }
+        self.start_points();
+        self.adjust();
+    }
+
+    fn start_points(&mut self) {
+        let Some(newest) = self.keyframes.back() else { return };
+        let mut started = Vec::new();
+        for (id, ray) in newest.rays.iter().filter(|(id, _)| !self.points.contains_key(id)) {
+            let Some((index, host)) =
+                self.keyframes.iter().enumerate().find(|(_, k)| k.rays.contains_key(id))
+            else {
+                continue;
+            };
+            let newest_from_host = newest.camera_from_world * host.camera_from_world.inverse();
+            let ray_in_host = host.rays[id];
+            if let Some(inverse_depth) = self.triangulated(&newest_from_host, ray_in_host, *ray) {
+                let host = self.first_number + index as u64;
+                started.push((*id, MapPoint { host, ray_in_host, inverse_depth }));
+            }
+        }
+        self.points.extend(started);
+    }
+
+    fn triangulated(
+        &self,
+        newest_from_host: &Se3,
+        ray_in_host: Vector2<f64>,
+        ray: Vector2<f64>,
+    ) -> Option<f64> {
+        let rotated = newest_from_host.rotation * ray_in_host.push(1.0);
+        let parallax = (rotated.xy() / rotated.z - ray).norm();
+        let inverse_depth = triangulate(newest_from_host, &(ray_in_host, ray))?;
+        let q = rotated + newest_from_host.translation * inverse_depth;
+        let error = (q.xy() / q.z - ray).norm();
+        let sound =
+            parallax > MIN_PARALLAX_PX * self.pixel && error < 2.0 * self.pixel && inverse_depth > 0.0;
+        sound.then_some(inverse_depth)
+    }
+
+    /// Bundle adjustment of the newest keyframes with all points they see.
+    fn adjust(&mut self) {
+        let (mut problem, ids) = self.problem();
+        problem.solve(&Options { max_iterations: MAX_ITERATIONS, huber: HUBER_PX * self.pixel });
+        for (keyframe, pose) in self.keyframes.iter_mut().zip(&problem.poses) {
+            keyframe.camera_from_world = pose.camera_from_world;
+        }
+        for (id, point) in ids.iter().zip(&problem.points) {
+            self.take_back(*id, point, &problem);
+        }
+        self.forget_unseen();
+    }
+
+    fn problem(&self) -> (Problem, Vec<u64>) {
+        let first_free = self.keyframes.len().saturating_sub(FREE_KEYFRAMES).max(2.min(self.keyframes.len()));
+        let pose = |(i, k): (usize, &Keyframe)| Pose {
+            camera_from_world: k.camera_from_world,
+            fixed: i < first_free,
+        };
+        let poses = self.keyframes.iter().enumerate().map(pose).collect();
+        let (mut points, mut ids) = (Vec::new(), Vec::new());
+        for (id, point) in &self.points {
+            let host = (point.host - self.first_number) as usize;
+            let seen = self.keyframes.iter().enumerate().skip(host + 1);
+            let observations: Vec<_> = seen.filter_map(|(i, k)| Some((i, *k.rays.get(id)?))).collect();
+            if observations.last().is_some_and(|(i, _)| *i >= first_free) {
+                let (ray_in_host, inverse_depth) = (point.ray_in_host, point.inverse_depth);
+                points.push(Point { host, ray_in_host, inverse_depth, observations });
+                ids.push(*id);
+            }
+        }
+        (Problem { poses, points }, ids)
+    }
+
+    /// Takes an adjusted point back and removes the observations that do not fit it.
+    fn take_back(&mut self, id: u64, adjusted: &Point, problem: &Problem) {
+        let limit = OUTLIER_PX * self.pixel;
+        let mut left = adjusted.observations.len();
+        for (pose, seen) in &adjusted.observations {
+            let error = problem.residual(adjusted, *pose, seen).map_or(f64::INFINITY, |r| r.norm());
+            if error > limit {
+                self.keyframes[*pose].rays.remove(&id);
+                left -= 1;
+            }
+        }
+        match self.points.get_mut(&id) {
+            Some(point) if left > 0 => point.inverse_depth = adjusted.inverse_depth,
+            _ => drop(self.points.remove(&id)),
+        }
+    }
+
+    /// Drops the points that none of the free keyframes sees.
+    fn forget_unseen(&mut self) {
+        let first_free = self.keyframes.len().saturating_sub(FREE_KEYFRAMES);
+        let keyframes = &self.keyframes;
+        self.points.retain(|id, _| keyframes.iter().skip(first_free).any(|k| k.rays.contains_key(id)));
+    }
+}
+
+/// The rays of `features` by identity.
+pub(crate) fn rays(features: &[Feature]) -> Rays {
+    features.iter().map(|f| (f.id, f.ray)).collect()
+}
