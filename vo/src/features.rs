@@ -11,7 +11,7 @@ const LEVELS: usize = 4;
 /// A cell with no corner stronger than this stays empty; in squared grey levels per pixel.
 const MIN_CORNER_STRENGTH: f32 = 8.0;
 /// Features closer than this many cells to another are not started.
-const MIN_DISTANCE_CELLS: f32 = 0.7;
+const MIN_DISTANCE_CELLS: f32 = 0.5;
 /// Patches need this many pixels to the border.
 const BORDER: usize = 10;
 
@@ -134,7 +134,7 @@ struct Grid {
 
 impl Grid {
     fn new(width: usize, height: usize, cells: usize) -> Self {
-        let side = ((width * height) as f64 / cells.max(1) as f64).sqrt().round().max(12.0) as usize;
+        let side = ((width * height) as f64 / (1.6 * cells.max(1) as f64)).sqrt().round().max(12.0) as usize;
         let (columns, rows) = (width.div_ceil(side), height.div_ceil(side));
         Self { side, columns, size: (width, height), occupied: vec![false; columns * rows] }
     }

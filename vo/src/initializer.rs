@@ -19,6 +19,8 @@ const MIN_PARALLAX_PX: f64 = 2.5;
 const AMPLE_PARALLAX_PX: f64 = 8.0;
 /// The second best hypothesis must cost this much more than the best.
 const CLEARLY_WORSE: f64 = 1.3;
+/// Points with a larger error do not fit a hypothesis, in pixels.
+const MISFIT_PX: f64 = 3.0;
 /// Root mean square error with which a map may begin, in pixels.
 const MAX_ERROR_PX: f64 = 1.0;
 
@@ -84,15 +86,13 @@ impl Initializer {
         let different = |map: &FirstMap| map.last_pose().is_some_and(|pose| !alike(&pose, &best_pose));
         let rival =
             maps.iter().skip(1).find(|(_, map)| different(map)).map_or(f64::INFINITY, |(cost, _)| *cost);
-        let certain = ample || rival > CLEARLY_WORSE * best_cost;
-        let sharp = best_cost < (MAX_ERROR_PX * self.pixel).powi(2);
-        if !(certain && sharp) {
+        if !ample && rival < CLEARLY_WORSE * best_cost {
             return None;
         }
         maps.into_iter().next().map(|(_, map)| map)
     }
 
-    /// The map that a hypothesis leads to, with its mean cost.
+    /// The map that a hypothesis leads to, with its mean cost per match.
     fn adjusted(&self, last_from_first: &Se3, ids: &[u64], matches: &[Match]) -> Option<(f64, FirstMap)> {
         let chosen = self.chosen_frames();
         let twist = last_from_first.log();
@@ -115,15 +115,21 @@ impl Initializer {
             });
             kept.push(*id);
         }
-        let summary = problem.solve(&Options { max_iterations: 20, huber: self.pixel });
+        let options = Options { max_iterations: 15, huber: self.pixel };
+        problem.solve(&options);
         let mut ids = kept;
         self.drop_misfits(&mut problem, &mut ids);
+        let fit_cost = problem.solve(&options).mean_cost;
         let enough = ids.len() >= MIN_COMMON.max(matches.len() / 2);
-        if !enough || !normalize(&mut problem) {
+        let sharp = fit_cost < (MAX_ERROR_PX * self.pixel).powi(2);
+        if !(enough && sharp && normalize(&mut problem)) {
             return None;
         }
         let frames = chosen.iter().map(|i| self.frames[*i].clone()).collect();
-        Some((summary.mean_cost, FirstMap { problem, frames, ids }))
+        // A point left out costs what the worst one kept may cost.
+        let fit_share = ids.len() as f64 / matches.len() as f64;
+        let cost = fit_share * fit_cost + (1.0 - fit_share) * (MISFIT_PX * self.pixel).powi(2);
+        Some((cost, FirstMap { problem, frames, ids }))
     }
 
     /// First, last, and some evenly between.
@@ -136,7 +142,7 @@ impl Initializer {
         let fits = |problem: &Problem, point: &Point| {
             let error =
                 |(pose, seen): &(usize, Vector2<f64>)| problem.residual(point, *pose, seen).map(|r| r.norm());
-            point.observations.iter().all(|o| error(o).is_some_and(|e| e < 3.0 * self.pixel))
+            point.observations.iter().all(|o| error(o).is_some_and(|e| e < MISFIT_PX * self.pixel))
         };
         let good: Vec<bool> = problem.points.iter().map(|point| fits(problem, point)).collect();
         let mut index = good.iter();

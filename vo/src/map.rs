@@ -18,7 +18,7 @@ const OUTLIER_PX: f64 = 3.0;
 const HUBER_PX: f64 = 1.0;
 const MAX_ITERATIONS: usize = 6;
 /// Two rays to a new point must differ by this many pixels beyond what rotation explains.
-const MIN_PARALLAX_PX: f64 = 3.0;
+const MIN_PARALLAX_PX: f64 = 1.0;
 
 /// Rays by feature identity: what one frame saw.
 pub(crate) type Rays = BTreeMap<u64, Vector2<f64>>;
