@@ -35,7 +35,7 @@ impl FramePools {
     }
 
     /// Colour pixels with their luminance.
-    pub(crate) fn from_rgb(&self, rgb: RgbImage) -> Pixels {
+    pub(crate) fn with_gray(&self, rgb: RgbImage) -> Pixels {
         let mut gray = self.gray.take();
         rgb.to_gray_into(&mut gray);
         Pixels { gray: Arc::new(gray), rgb: Some(Arc::new(rgb)) }
@@ -100,7 +100,7 @@ impl FileDecoder {
             ColorType::Rgb8 => {
                 let mut rgb = self.pools.rgb.take();
                 decoder.read_image(rgb.as_mut_slice())?;
-                Ok(self.pools.from_rgb(rgb))
+                Ok(self.pools.with_gray(rgb))
             }
             other => Ok(self.convert(&DynamicImage::from_decoder(decoder)?, other.has_color())),
         }
@@ -111,7 +111,7 @@ impl FileDecoder {
         if has_color {
             let mut rgb = self.pools.rgb.take();
             rgb.as_mut_slice().copy_from_slice(&image.to_rgb8());
-            return self.pools.from_rgb(rgb);
+            return self.pools.with_gray(rgb);
         }
         let mut gray = self.pools.gray.take();
         gray.as_mut_slice().copy_from_slice(&image.to_luma8());
@@ -121,11 +121,14 @@ impl FileDecoder {
 
 /// Whether `bytes` are a JPEG that stops before its end. The decoder fills the rest with grey and says nothing.
 ///
-/// Inside entropy-coded data neither marker can occur (ITU-T T.81, B.1.1.5), so the last start of scan must be
-/// followed by an end of image; a thumbnail's markers come before.
+/// Inside entropy-coded data neither marker can occur (ITU-T T.81, B.1.1.5), so the file is whole if it
+/// has an end of image and no scan starts after the last one; a thumbnail's end comes before the image's scan.
 fn is_truncated_jpeg(bytes: &[u8]) -> bool {
-    let last = |marker: [u8; 2]| bytes.windows(2).rposition(|pair| pair == marker);
-    bytes.starts_with(&[0xFF, 0xD8]) && last([0xFF, 0xD9]) < last([0xFF, 0xDA])
+    if !bytes.starts_with(&[0xFF, 0xD8]) {
+        return false;
+    }
+    let end = bytes.windows(2).rposition(|pair| pair == [0xFF, 0xD9]);
+    end.is_none_or(|end| bytes[end..].windows(2).any(|pair| pair == [0xFF, 0xDA]))
 }
 
 /// `(width, height)` of the first of `paths` whose header can be read.

@@ -11,7 +11,7 @@ use crate::folder::folder_name;
 use crate::open::Format;
 use crate::sequence::{Found, Image, ImageSequence, size_of};
 use crate::text::{Increasing, Line, TextFile, read_trajectory};
-use crate::{Dataset, DatasetError, GroundTruth, SourceSpec};
+use crate::{DatasetError, GroundTruth, SourceSpec};
 
 pub(crate) const FORMAT: Format = Format {
     looks_like: "an EuRoC folder (mav0/cam0/data.csv)",
@@ -98,7 +98,7 @@ mod tests {
     use tempfile::{TempDir, tempdir};
 
     use super::*;
-    use crate::open as open_source;
+    use crate::{Dataset, open as open_source};
 
     // The camera looks along the body's x axis, 10 cm ahead of its origin.
     const SENSOR: &str = "sensor_type: camera

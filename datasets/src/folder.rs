@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use crate::calibration::{Calibration, choose_camera};
 use crate::open::Format;
 use crate::sequence::{Found, Image, ImageSequence, size_of, stamps};
-use crate::{Dataset, DatasetError, SourceSpec};
+use crate::{DatasetError, SourceSpec};
 
 pub(crate) const FORMAT: Format = Format {
     looks_like: "a folder of PNG or JPEG images",

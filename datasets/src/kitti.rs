@@ -3,15 +3,15 @@
 
 use std::path::{Path, PathBuf};
 
-use geometry::{PinholeCamera, Se3, Timestamp, Trajectory};
-use nalgebra::{Matrix3x4, Vector3};
+use geometry::{Se3, Timestamp, Trajectory};
+use nalgebra::Matrix3x4;
 
 use crate::calibration::{Calibration, choose_camera, kitti_projection};
 use crate::folder::{first_existing, folder_name, list_images};
 use crate::open::Format;
 use crate::sequence::{Found, Image, ImageSequence, size_of, stamps};
 use crate::text::TextFile;
-use crate::{Dataset, DatasetError, GroundTruth, SourceSpec};
+use crate::{DatasetError, GroundTruth, SourceSpec};
 
 pub(crate) const FORMAT: Format = Format {
     looks_like: "a KITTI odometry sequence folder (image_0 or image_2, calib.txt)",
@@ -35,7 +35,7 @@ fn open(spec: &SourceSpec) -> Result<ImageSequence, DatasetError> {
     let trajectory = match find_poses(folder) {
         Some(path) => {
             let poses = read_poses(&path, &stamps, first_number)?;
-            Some(poses_of_camera(&poses, &calibration_path, index, &camera)?)
+            Some(poses_of_camera(&poses, &calibration_path, index)?)
         }
         None => None,
     };
@@ -108,19 +108,17 @@ fn pose(row: &[f64; 12]) -> Se3 {
 
 /// The poses of camera `index`: the files give those of camera 0, from which the projection `K [I | t]` tells the
 /// baseline `t`.
-fn poses_of_camera(
-    poses: &Trajectory,
-    calibration: &Path,
-    index: usize,
-    camera: &PinholeCamera,
-) -> Result<Trajectory, DatasetError> {
+fn poses_of_camera(poses: &Trajectory, calibration: &Path, index: usize) -> Result<Trajectory, DatasetError> {
     if index == 0 {
         return Ok(poses.clone());
     }
     let file = TextFile::read(calibration)?;
     let projection = Matrix3x4::from_row_slice(&kitti_projection(&file, index)?);
     let k = projection.fixed_columns::<3>(0).into_owned();
-    let camera_from_left = k.try_inverse().unwrap_or_else(|| camera.matrix()) * projection.column(3);
+    let Some(k_inverse) = k.try_inverse() else {
+        return Err(file.unexpected(format!("a camera matrix in row P{index}"), "a singular one"));
+    };
+    let camera_from_left = k_inverse * projection.column(3);
     let left_from_camera = Se3 { translation: -camera_from_left, ..Se3::identity() };
     Ok(poses.map(|world_from_left| *world_from_left * left_from_camera))
 }
@@ -130,10 +128,11 @@ mod tests {
     use std::fs;
 
     use image::{GrayImage, RgbImage};
+    use nalgebra::Vector3;
     use tempfile::{TempDir, tempdir};
 
     use super::*;
-    use crate::open as open_source;
+    use crate::{Dataset, open as open_source};
 
     const CALIB: &str = "P0: 50 0 16 0 0 50 12 0 0 0 1 0\nP2: 50 0 16 5 0 50 12 0 0 0 1 0\n";
 

@@ -5,6 +5,7 @@
 //! lens, [`ReadAhead`] decodes on a thread of its own. They stack in this order:
 //!
 //! ```no_run
+//! # use kestrel_datasets as datasets;
 //! use datasets::{Dataset, ReadAhead, SourceSpec, Undistorted, Window, WindowSpec, open};
 //!
 //! let source = open(&SourceSpec::new("sequences/00"))?;

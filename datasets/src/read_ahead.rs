@@ -48,7 +48,6 @@ impl ReadAhead {
 
 /// Reads until the source ends or nobody listens. Takes the source and the stop signal so that they are dropped in this
 /// order: who waits for the signal may open the device again.
-#[expect(clippy::needless_pass_by_value, reason = "dropping is the point")]
 fn read_all(source: impl Dataset, frames: &Sender<Reading>, stopped: Sender<()>) {
     // Reverse order of declaration: the source goes first, also when it panics.
     let _stopped = stopped;

@@ -36,12 +36,14 @@ impl Scripted {
         Self { info, next: 0, failing_at: None, panicking_at: None, made: Arc::default() }
     }
 
-    pub(crate) fn failing_at(self, index: usize) -> Self {
-        Self { failing_at: Some(index), ..self }
+    pub(crate) fn failing_at(mut self, index: usize) -> Self {
+        self.failing_at = Some(index);
+        self
     }
 
-    pub(crate) fn panicking_at(self, index: usize) -> Self {
-        Self { panicking_at: Some(index), ..self }
+    pub(crate) fn panicking_at(mut self, index: usize) -> Self {
+        self.panicking_at = Some(index);
+        self
     }
 
     pub(crate) fn live(mut self) -> Self {

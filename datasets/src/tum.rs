@@ -11,7 +11,7 @@ use crate::folder::{first_existing, folder_name};
 use crate::open::Format;
 use crate::sequence::{Found, Image, ImageSequence, size_of};
 use crate::text::{Increasing, Line, TextFile, read_trajectory};
-use crate::{Dataset, DatasetError, GroundTruth, SourceSpec};
+use crate::{DatasetError, GroundTruth, SourceSpec};
 
 pub(crate) const FORMAT: Format = Format {
     looks_like: "a TUM RGB-D folder (rgb.txt)",
@@ -91,7 +91,7 @@ mod tests {
     use tempfile::{TempDir, tempdir};
 
     use super::*;
-    use crate::open as open_source;
+    use crate::{Dataset, open as open_source};
 
     fn sequence(width: u32, height: u32) -> TempDir {
         let folder = tempdir().unwrap();

@@ -31,8 +31,8 @@ fn open_file(spec: &SourceSpec) -> Result<Box<dyn Dataset>, DatasetError> {
     let path = spec.path();
     File::open(path).map_err(|source| DatasetError::Io { path: path.to_owned(), source })?;
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let capture = VideoCapture::from_file(path, CAP_FFMPEG);
-    Ok(Box::new(Capture::open(spec, Input { name: format!("video {name}"), live: false, capture })?))
+    let input = Input::open(format!("video {name}"), false, || VideoCapture::from_file(path, CAP_FFMPEG));
+    Ok(Box::new(Capture::open(spec, input)?))
 }
 
 fn open_device(spec: &SourceSpec) -> Result<Box<dyn Dataset>, DatasetError> {
@@ -45,8 +45,7 @@ fn open_device(spec: &SourceSpec) -> Result<Box<dyn Dataset>, DatasetError> {
         })?;
     }
     let api = if cfg!(target_os = "linux") { CAP_V4L2 } else { CAP_ANY };
-    let input =
-        Input { name: format!("camera {device}"), live: true, capture: VideoCapture::new(index, api) };
+    let input = Input::open(format!("camera {device}"), true, || VideoCapture::new(index, api));
     Ok(Box::new(Capture::open(spec, input)?))
 }
 
@@ -54,8 +53,9 @@ fn open_stream(spec: &SourceSpec) -> Result<Box<dyn Dataset>, DatasetError> {
     let (kind, api) = if is_pipeline(spec) { ("pipeline", CAP_GSTREAMER) } else { ("stream", CAP_FFMPEG) };
     // What comes from a file waits until it is asked for.
     let live = !spec.source.contains("filesrc") && !spec.source.starts_with("file://");
-    let capture = VideoCapture::from_file(&spec.source, api);
-    Ok(Box::new(Capture::open(spec, Input { name: format!("{kind} {}", spec.source), live, capture })?))
+    let name = format!("{kind} {}", spec.source);
+    let input = Input::open(name, live, || VideoCapture::from_file(&spec.source, api));
+    Ok(Box::new(Capture::open(spec, input)?))
 }
 
 fn is_pipeline(spec: &SourceSpec) -> bool {

@@ -24,9 +24,22 @@ const MAX_FAILURES: usize = 5;
 
 /// What a capture is opened from.
 pub(super) struct Input {
-    pub(super) name: String,
-    pub(super) live: bool,
-    pub(super) capture: opencv::Result<VideoCapture>,
+    name: String,
+    live: bool,
+    capture: opencv::Result<VideoCapture>,
+}
+
+impl Input {
+    /// Opens a capture; whether it worked is seen by [`Capture::open`].
+    pub(super) fn open(
+        name: String,
+        live: bool,
+        capture: impl FnOnce() -> opencv::Result<VideoCapture>,
+    ) -> Self {
+        // Warnings about what a backend does not support would land between the program's own lines.
+        set_log_level(LogLevel::LOG_LEVEL_ERROR).ok();
+        Self { name, live, capture: capture() }
+    }
 }
 
 /// Frames from an OpenCV capture.
@@ -53,8 +66,6 @@ impl Capture {
         if !capture.is_opened().unwrap_or(false) {
             return Err(failed("expected a video or camera that OpenCV can open, found none".into()));
         }
-        // Its warnings about what a backend does not support would land between the program's own lines.
-        set_log_level(LogLevel::LOG_LEVEL_ERROR).ok();
         if input.live {
             // Fewer frames in the driver's queue are fresher frames; not every driver listens.
             capture.set(CAP_PROP_BUFFERSIZE, 1.0).ok();
@@ -148,7 +159,7 @@ impl Capture {
         for (rgb, bgr) in rgb.as_mut_slice().chunks_exact_mut(3).zip(bytes.chunks_exact(3)) {
             rgb.copy_from_slice(&[bgr[2], bgr[1], bgr[0]]);
         }
-        self.pools.from_rgb(rgb)
+        self.pools.with_gray(rgb)
     }
 }
 
