@@ -34,9 +34,35 @@ pub trait Dataset: Send {
     /// [`DatasetError`] where a frame can't be read. The next call goes on with the frame after it.
     fn next_frame(&mut self) -> Result<Option<Frame>, DatasetError>;
 
+    /// Passes over one frame, cheaply where the source can; `false` at the end.
+    ///
+    /// # Errors
+    /// As [`next_frame`](Self::next_frame), where a frame must be read to be passed over. It is passed over then, too.
+    fn skip_frame(&mut self) -> Result<bool, DatasetError> {
+        self.next_frame().map(|frame| frame.is_some())
+    }
+
     /// What is known to be true about the frames, as far as the source has it.
     fn ground_truth(&self) -> Option<&GroundTruth> {
         None
+    }
+}
+
+impl<D: Dataset + ?Sized> Dataset for Box<D> {
+    fn info(&self) -> &SourceInfo {
+        (**self).info()
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, DatasetError> {
+        (**self).next_frame()
+    }
+
+    fn skip_frame(&mut self) -> Result<bool, DatasetError> {
+        (**self).skip_frame()
+    }
+
+    fn ground_truth(&self) -> Option<&GroundTruth> {
+        (**self).ground_truth()
     }
 }
 

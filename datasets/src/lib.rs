@@ -1,9 +1,45 @@
 //! Where frames come from: recorded, live or made.
 //!
-//! Every source implements [`Dataset`]. Adding one is one new file and one line in [`open`].
+//! Every source implements [`Dataset`]; [`open`] tells from the content what a source is. Adding one is one new file and
+//! one line in the table of [`open`]. Adapters change any source: [`Window`] cuts it, [`Undistorted`] takes out the
+//! lens, [`ReadAhead`] decodes on a thread of its own. They stack in this order:
+//!
+//! ```no_run
+//! # use kestrel_datasets as datasets;
+//! use datasets::{Dataset, ReadAhead, SourceSpec, Undistorted, Window, WindowSpec, open};
+//!
+//! let source = open(&SourceSpec::new("sequences/00"))?;
+//! let part = Window::new(source, WindowSpec { skip: 100, ..WindowSpec::default() });
+//! let mut frames = ReadAhead::new(Undistorted::new(part)?, 4)?;
+//! while let Some(frame) = frames.next_frame()? {
+//!     assert_eq!(frame.camera, frames.info().camera);
+//! }
+//! # Ok::<(), datasets::DatasetError>(())
+//! ```
 
+mod calibration;
 mod dataset;
+mod decode;
 mod error;
+mod euroc;
+mod folder;
+mod kitti;
+mod open;
+mod read_ahead;
+#[cfg(test)]
+mod scripted;
+mod sequence;
+mod text;
+mod tum;
+mod undistorted;
+#[cfg(feature = "video")]
+mod video;
+mod window;
 
+pub use calibration::{ASSUMED_HORIZONTAL_FOV_DEG, Calibration};
 pub use dataset::{Dataset, GroundTruth, SourceInfo};
 pub use error::DatasetError;
+pub use open::{SourceSpec, open};
+pub use read_ahead::ReadAhead;
+pub use undistorted::Undistorted;
+pub use window::{Window, WindowSpec};
