@@ -16,7 +16,7 @@ const INLIER_PX: f64 = 2.5;
 /// Width of the robust cost of a frame's pose, in pixels.
 const POSE_SCALE_PX: f64 = 1.5;
 /// Median motion since the last keyframe, beyond rotation, that makes a new one; as a share of the image's width.
-const KEYFRAME_MOTION: f64 = 0.02;
+const KEYFRAME_MOTION: f64 = 0.01;
 /// Share of the last keyframe's points that must still be seen.
 const KEYFRAME_OVERLAP: f64 = 0.75;
 /// A frame that sees fewer features than this share of the wanted ones gets more.

@@ -10,12 +10,12 @@ use crate::features::Feature;
 use crate::two_view::triangulate;
 
 /// Keyframes whose poses are still adjusted.
-const FREE_KEYFRAMES: usize = 7;
+const FREE_KEYFRAMES: usize = 8;
 /// Keyframes remembered; older ones hold the map in place until they leave.
-const MAX_KEYFRAMES: usize = 20;
+const MAX_KEYFRAMES: usize = 30;
 /// Observations further than this from their prediction are taken out, in pixels.
-const OUTLIER_PX: f64 = 3.0;
-const HUBER_PX: f64 = 1.0;
+const OUTLIER_PX: f64 = 2.0;
+const HUBER_PX: f64 = 0.5;
 const MAX_ITERATIONS: usize = 6;
 /// Two rays to a new point must differ by this many pixels beyond what rotation explains.
 const MIN_PARALLAX_PX: f64 = 1.0;
