@@ -45,7 +45,7 @@ mod tests {
     #[test]
     fn a_second_pass_changes_nothing() {
         let found =
-            (0..50u8).map(|i| detection(f32::from(i) * 3.0, u32::from(i % 2), f32::from(i * 37 % 50)));
+            (0..50u16).map(|i| detection(f32::from(i) * 3.0, u32::from(i % 2), f32::from(i * 37 % 50)));
         let once = non_maximum_suppression(found.collect(), 0.3);
         assert_eq!(non_maximum_suppression(once.clone(), 0.3), once);
     }
