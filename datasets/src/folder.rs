@@ -103,6 +103,8 @@ fn compare_runs(a: &str, b: &str) -> Ordering {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use geometry::Timestamp;
     use image::{GrayImage, Luma};
     use proptest::prelude::*;
@@ -176,6 +178,17 @@ mod tests {
         let error = source.next_frame().unwrap_err();
         assert!(matches!(&error, DatasetError::Image { path, .. } if *path == bad), "{error}");
         assert_eq!(source.next_frame().unwrap().unwrap().seq, 2);
+    }
+
+    #[test]
+    fn buffers_go_round() {
+        let folder = tempdir().unwrap();
+        let names: Vec<_> = (0..20).map(|i| format!("{i}.png")).collect();
+        write_images(folder.path(), &names.iter().map(String::as_str).collect::<Vec<_>>());
+        let mut source = open_source(&spec(folder.path())).unwrap();
+        let frames = std::iter::from_fn(|| source.next_frame().unwrap());
+        let addresses: HashSet<_> = frames.map(|frame| frame.gray.as_slice().as_ptr() as usize).collect();
+        assert_eq!(addresses.len(), 1, "frames that are dropped at once need one buffer");
     }
 
     #[test]

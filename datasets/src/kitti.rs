@@ -35,7 +35,7 @@ fn open(spec: &SourceSpec) -> Result<ImageSequence, DatasetError> {
     let trajectory = match find_poses(folder) {
         Some(path) => {
             let poses = read_poses(&path, &stamps, first_number)?;
-            Some(poses_of_camera(&poses, &calibration_path, index)?)
+            Some(poses_of_camera(poses, &calibration_path, index, &mut assumptions)?)
         }
         None => None,
     };
@@ -108,9 +108,19 @@ fn pose(row: &[f64; 12]) -> Se3 {
 
 /// The poses of camera `index`: the files give those of camera 0, from which the projection `K [I | t]` tells the
 /// baseline `t`.
-fn poses_of_camera(poses: &Trajectory, calibration: &Path, index: usize) -> Result<Trajectory, DatasetError> {
+fn poses_of_camera(
+    poses: Trajectory,
+    calibration: &Path,
+    index: usize,
+    assumptions: &mut Vec<String>,
+) -> Result<Trajectory, DatasetError> {
     if index == 0 {
-        return Ok(poses.clone());
+        return Ok(poses);
+    }
+    if !calibration.is_file() {
+        assumptions
+            .push(format!("No calib.txt: the true poses are those of camera 0, not of camera {index}."));
+        return Ok(poses);
     }
     let file = TextFile::read(calibration)?;
     let projection = Matrix3x4::from_row_slice(&kitti_projection(&file, index)?);
@@ -207,6 +217,17 @@ mod tests {
         let truth = source.ground_truth().unwrap().trajectory.as_ref().unwrap();
         // A point moves right by 5/50 m from camera 0 to camera 2, so the camera stands 0.1 m to the left.
         assert!((truth.poses()[1].translation - Vector3::new(-0.1, 0.0, 1.0)).norm() < 1e-12);
+    }
+
+    #[test]
+    fn without_a_calibration_file_the_baseline_stays_unknown() {
+        let sequence = Sequence::new();
+        fs::rename(sequence.path("image_0"), sequence.path("image_2")).unwrap();
+        fs::remove_file(sequence.path("calib.txt")).unwrap();
+        let spec = SourceSpec { fov_deg: Some(90.0), ..SourceSpec::new(sequence.path("").to_string_lossy()) };
+        let source = open_source(&spec).unwrap();
+        assert!((source.info().camera.focal().x - 16.0).abs() < 1e-9);
+        assert!(source.info().assumptions[0].contains("camera 0"), "{:?}", source.info().assumptions);
     }
 
     #[test]
