@@ -1,0 +1,287 @@
+//! What can be typed.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+/// Eyes for a drone with one camera: where am I, and how well do I know it?
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true, after_help = AFTER_HELP)]
+pub(crate) struct Cli {
+    /// Say more on standard error; twice for even more
+    #[arg(short, long, action = clap::ArgAction::Count, global = true)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+First steps:
+  kestrel demo                                  fly a synthetic world and open the report it leaves
+  kestrel run flight.mp4 --out runs/flight      odometry on your own video
+  kestrel eval odometry --gt a.txt --est b.txt  how good is a trajectory?
+
+Exit codes: 0 all is well; 1 an error; 2 the command was not understood; 3 the run ended but some of its frames or
+files are incomplete; 70 a stage hung for good.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Fly a synthetic world end to end and show what comes out
+    Demo(DemoArgs),
+    /// Run odometry on a dataset, a folder of images, a video or a camera
+    Run(RunArgs),
+    /// Fly a recorded run again, frame by frame the same
+    Replay(ReplayArgs),
+    /// Measure results against ground truth
+    #[command(subcommand)]
+    Eval(EvalCommand),
+    /// Make a dataset of a drone's flight over a synthetic world, with exact truth
+    World(WorldArgs),
+    /// Print a completion script: kestrel completions bash > /etc/bash_completion.d/kestrel
+    Completions {
+        /// For which shell
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Folder for the report, the trajectory and the recording
+    #[arg(long, default_value = "runs/demo")]
+    pub(crate) out: PathBuf,
+    /// Where the camera looks
+    #[arg(long, value_enum, default_value_t = MotionArg::Oblique)]
+    pub(crate) motion: MotionArg,
+    /// Length of the flight in frames, 20 a second
+    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(2..))]
+    pub(crate) frames: u32,
+    /// Chooses land, traffic and flight
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// A KITTI sequence, EuRoC or TUM folder, a folder of images, a video file, a camera (0 or /dev/video0), a stream's
+    /// address, a GStreamer pipeline, or a synthetic world (world:nadir, world:oblique?seed=3&frames=500)
+    pub(crate) source: String,
+    /// Folder for the trajectory, the metrics, the report and the recording; an earlier run there is kept as DIR.1
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) camera: CameraArgs,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+    /// Ground truth to measure against (KITTI, TUM or EuRoC); default: the dataset's own, where it has one
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gt: Option<PathBuf>,
+    /// Features to follow at once
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(50..=5000))]
+    pub(crate) max_tracks: Option<u32>,
+    /// Run all stages on one thread, in turn, instead of on threads of their own
+    #[arg(long)]
+    pub(crate) inline: bool,
+    /// Store every frame with the run, so that it can be replayed without its source; cameras always do
+    #[arg(long)]
+    pub(crate) store_frames: bool,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct CameraArgs {
+    /// Intrinsics: KITTI calib.txt, OpenCV YAML or Kalibr camchain
+    #[arg(long, value_name = "FILE", conflicts_with = "fov")]
+    pub(crate) calibration: Option<PathBuf>,
+    /// Horizontal field of view in degrees, where there is no calibration
+    #[arg(long, value_name = "DEGREES")]
+    pub(crate) fov: Option<f64>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WindowArgs {
+    /// Leave out so many frames at the start
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) skip: usize,
+    /// Use every Nth frame
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) stride: usize,
+    /// Stop after so many frames
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) max_frames: Option<usize>,
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(0) => Err("expected at least 1".to_owned()),
+        Ok(n) => Ok(n),
+        Err(error) => Err(format!("expected a whole number: {error}")),
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// Folder of the run to fly again
+    pub(crate) run: PathBuf,
+    /// Folder for what comes out; default: RUN/replay
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write no recording for the rerun viewer
+    #[arg(long)]
+    pub(crate) no_recording: bool,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct OutputArgs {
+    /// Show nothing live, even where the rerun viewer is installed
+    #[arg(long, conflicts_with = "viewer")]
+    pub(crate) headless: bool,
+    /// Show everything live in the rerun viewer that listens at this address (rerun+http://HOST:9876/proxy)
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) viewer: Option<String>,
+    /// Write no recording for the rerun viewer
+    #[arg(long)]
+    pub(crate) no_recording: bool,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EvalCommand {
+    /// Trajectories: drift, absolute and relative error; every figure with its protocol
+    Odometry(EvalOdometryArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalOdometryArgs {
+    /// Ground truth (KITTI 12 columns, KITTI with index, TUM or EuRoC; told from the content)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gt: PathBuf,
+    /// Estimate, in any of the same formats; several to compare them
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    pub(crate) est: Vec<PathBuf>,
+    /// What may be fitted before measuring
+    #[arg(long, value_enum, default_value_t = AlignArg::Sim3)]
+    pub(crate) align: AlignArg,
+    /// Lengths of the drift segments in metres
+    #[arg(long, value_name = "METRES", value_delimiter = ',', default_value = "100,200,300,400,500,600,700,800")]
+    pub(crate) lengths: Vec<f64>,
+    /// A segment starts at every Nth frame
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    pub(crate) step: usize,
+    /// Stamps this far apart still belong together
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.01)]
+    pub(crate) max_time_difference: f64,
+    /// Write an HTML report too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print one JSON object on standard output (an array for several estimates)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorldArgs {
+    /// Where the camera looks
+    #[arg(long, value_enum, default_value_t = MotionArg::Nadir)]
+    pub(crate) motion: MotionArg,
+    /// Number of frames
+    #[arg(long, default_value_t = 200, value_parser = at_least_one)]
+    pub(crate) frames: usize,
+    /// Chooses land, houses, traffic, sun and flight
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
+    /// Folder to write into; must be empty or new
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Layout of the dataset
+    #[arg(long, value_enum, default_value_t = WorldFormat::Kitti)]
+    pub(crate) format: WorldFormat,
+    /// Image size in pixels
+    #[arg(long, value_name = "WxH", default_value = "640x480", value_parser = image_size)]
+    pub(crate) size: (usize, usize),
+    /// Frames per second
+    #[arg(long, value_name = "HZ", default_value_t = 20.0)]
+    pub(crate) frame_rate: f64,
+    /// Horizontal field of view in degrees
+    #[arg(long, value_name = "DEGREES", default_value_t = 70.0)]
+    pub(crate) fov: f64,
+    /// Speed over ground in metres per second
+    #[arg(long, value_name = "M/S", default_value_t = 6.0)]
+    pub(crate) speed: f64,
+    /// Height above ground in metres; default: 30 nadir, 40 oblique, 12 forward
+    #[arg(long, value_name = "METRES")]
+    pub(crate) height: Option<f64>,
+    /// A perfect camera: no vibration, noise, exposure drift or rolling shutter
+    #[arg(long)]
+    pub(crate) clean: bool,
+    /// Blur by motion during the exposure; takes several times as long
+    #[arg(long)]
+    pub(crate) motion_blur: bool,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+fn image_size(text: &str) -> Result<(usize, usize), String> {
+    let side = |text: &str| text.parse().ok().filter(|side| (16..=8192).contains(side));
+    let size = text.split_once('x').and_then(|(w, h)| Some((side(w)?, side(h)?)));
+    size.ok_or_else(|| "expected WIDTHxHEIGHT with sides from 16 to 8192, like 640x480".to_owned())
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum MotionArg {
+    /// Straight down
+    Nadir,
+    /// Forward and 45 degrees down
+    Oblique,
+    /// Low along a road, with the horizon in view
+    Forward,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum WorldFormat {
+    /// sequences/00 and poses/00.txt, with depth, boxes and height above ground
+    Kitti,
+    /// rgb/, depth/ and groundtruth.txt
+    Tum,
+    /// images/ and labels/ with vehicle boxes
+    Yolo,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum AlignArg {
+    /// Nothing: first poses coincide
+    None,
+    /// Scale only
+    Scale,
+    /// Rotation and translation
+    Se3,
+    /// Rotation, translation and scale
+    Sim3,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definitions_hold_together() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sizes_are_checked() {
+        assert_eq!(image_size("640x480"), Ok((640, 480)));
+        assert!(image_size("640").is_err() && image_size("0x480").is_err() && image_size("axb").is_err());
+    }
+}

@@ -1,0 +1,80 @@
+//! `kestrel eval odometry`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use eval::{Alignment, Comparison, OdometryProtocol, OdometryReport, Report, evaluate_files, figures_table, read_trajectory};
+
+use crate::cli::{AlignArg, EvalOdometryArgs};
+use crate::logging::{answer, say};
+
+pub(super) fn eval_odometry(args: &EvalOdometryArgs) -> anyhow::Result<ExitCode> {
+    let protocol = protocol(args);
+    let ground_truth = read_trajectory(&args.gt)?;
+    let measured = args.est.iter().map(|path| {
+        let report = evaluate_files(&ground_truth, &read_trajectory(path)?, &protocol)?;
+        Ok((name_of(path, &args.est), report))
+    });
+    let measured: Vec<(String, OdometryReport)> = measured.collect::<anyhow::Result<_>>()?;
+    if let Some(path) = &args.report {
+        write_report(path, &args.gt, &measured)?;
+        say(&format!("report: {}", path.display()));
+    }
+    answer(&if args.json { json(&measured)? } else { text(&measured) });
+    Ok(ExitCode::SUCCESS)
+}
+
+fn protocol(args: &EvalOdometryArgs) -> OdometryProtocol {
+    OdometryProtocol {
+        lengths_m: args.lengths.clone(),
+        step: args.step,
+        max_time_difference_s: args.max_time_difference,
+        ..OdometryProtocol::aligned_by(alignment(args.align))
+    }
+}
+
+fn alignment(align: AlignArg) -> Alignment {
+    match align {
+        AlignArg::None => Alignment::None,
+        AlignArg::Scale => Alignment::Scale,
+        AlignArg::Se3 => Alignment::Se3,
+        AlignArg::Sim3 => Alignment::Sim3,
+    }
+}
+
+/// The file's name; its whole path where several files share it.
+fn name_of(path: &Path, all: &[std::path::PathBuf]) -> String {
+    let is_unique = all.iter().filter(|other| other.file_name() == path.file_name()).count() == 1;
+    let name = path.file_name().filter(|_| is_unique).unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+fn json(measured: &[(String, OdometryReport)]) -> anyhow::Result<String> {
+    Ok(match measured {
+        [(_, report)] => serde_json::to_string_pretty(report)?,
+        several => serde_json::to_string_pretty(&several.iter().map(|(_, report)| report).collect::<Vec<_>>())?,
+    })
+}
+
+fn text(measured: &[(String, OdometryReport)]) -> String {
+    let part = |(name, report): &(String, OdometryReport)| {
+        let notes: String = report.notes.iter().map(|note| format!("note: {note}\n")).collect();
+        format!("{name}\n{}{notes}", figures_table(&report.figures()))
+    };
+    let mut parts: Vec<String> = measured.iter().map(part).collect();
+    if measured.len() > 1 {
+        parts.push(comparison(measured).to_string());
+    }
+    parts.join("\n")
+}
+
+fn comparison(measured: &[(String, OdometryReport)]) -> Comparison {
+    measured.iter().fold(Comparison::new(), |table, (name, report)| table.run(name, report, None))
+}
+
+fn write_report(path: &Path, ground_truth: &Path, measured: &[(String, OdometryReport)]) -> anyhow::Result<()> {
+    let names: Vec<&str> = measured.iter().map(|(name, _)| name.as_str()).collect();
+    let page = Report::new(names.join(", ")).subtitle(format!("against {}", ground_truth.display()));
+    let page = measured.iter().fold(page, |page, (name, report)| page.odometry(name, report.clone()));
+    Ok(page.write(path)?)
+}

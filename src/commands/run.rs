@@ -1,0 +1,108 @@
+//! `kestrel run`: from a source to a run directory.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use datasets::{Dataset, SourceSpec, WindowSpec};
+use runtime::graph::{CancelFlag, Schedule};
+use runtime::run::RunDirectory;
+use runtime::sinks::Progress;
+use runtime::{Flight, FlightConfig, FlightSummary, Viewer};
+use std::process::ExitCode;
+
+use crate::cli::{OutputArgs, RunArgs};
+use crate::commands::HUNG;
+use crate::finish::{Landed, Truth, truth_file};
+use crate::logging::say;
+use crate::progress::FrameProgress;
+use crate::snapshots::Snapshots;
+
+pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
+    let mut config = FlightConfig {
+        source: SourceSpec {
+            source: args.source.clone(),
+            calibration: args.camera.calibration.clone(),
+            fov_deg: args.camera.fov,
+        },
+        window: WindowSpec {
+            skip: args.window.skip,
+            stride: args.window.stride,
+            max_frames: args.window.max_frames,
+        },
+        schedule: if args.inline { Schedule::Inline } else { Schedule::Threads },
+        stores_frames: args.store_frames.then_some(true),
+        ..output_config(&args.output)
+    };
+    if let Some(max_tracks) = args.max_tracks {
+        config.vo.max_tracks = max_tracks as usize;
+    }
+    let source = datasets::open_ahead(&config.source, config.window)?;
+    let truth = match &args.gt {
+        Some(path) => truth_file(path)?,
+        None => own_truth(&source),
+    };
+    let title = source.info().name.clone();
+    for assumption in &source.info().assumptions {
+        say(&format!("note: {assumption}"));
+    }
+    // Everything that can be wrong with the input is known by now, so that nothing is touched for its sake.
+    let run = RunDirectory::create(&args.out)?;
+    let snapshots = Arc::new(Mutex::new(Snapshots::default()));
+    let frame_count = source.info().frame_count;
+    let summary = fly(Flight::new(Box::new(source), config).into_run(run.clone()), frame_count, &snapshots)?;
+    let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
+    Landed { title, run: &run, summary, truth, snapshots: &snapshots, json: args.output.json }.finish()
+}
+
+/// The truth that a dataset brings.
+pub(super) fn own_truth(source: &dyn Dataset) -> Truth {
+    let trajectory = source.ground_truth().and_then(|truth| truth.trajectory.clone());
+    trajectory.map_or(Truth::None, Truth::Trajectory)
+}
+
+/// What the options about viewer and recording mean.
+pub(super) fn output_config(args: &OutputArgs) -> FlightConfig {
+    let viewer = match &args.viewer {
+        Some(address) => Viewer::Connect(address.clone()),
+        None if args.headless || !runtime::viewer_is_installed() => Viewer::Headless,
+        None => Viewer::Spawn,
+    };
+    FlightConfig { viewer, recording: !args.no_recording, ..FlightConfig::default() }
+}
+
+/// Flies with a progress bar; Ctrl-C ends the flight with everything written.
+pub(super) fn fly(
+    flight: Flight,
+    frame_count: Option<usize>,
+    snapshots: &Arc<Mutex<Snapshots>>,
+) -> anyhow::Result<FlightSummary> {
+    let flight = flight.observed_by(observer(frame_count, snapshots)).cancelled_by(cancel_on_signal()?);
+    let flight = flight.escalating_to(|stage| {
+        say(&format!("kestrel: {stage}"));
+        std::process::exit(HUNG);
+    });
+    Ok(flight.run()?)
+}
+
+/// Keeps the bar and the snapshots.
+pub(super) fn observer(frame_count: Option<usize>, snapshots: &Arc<Mutex<Snapshots>>) -> impl FnMut(&Progress) + Send + use<> {
+    let mut bar = FrameProgress::new(frame_count.map(|count| count as u64));
+    let snapshots = Arc::clone(snapshots);
+    move |progress| {
+        snapshots.lock().unwrap_or_else(PoisonError::into_inner).offer(&progress.latest);
+        let odometry = &progress.latest.odometry;
+        bar.update(progress.frames_done, || {
+            format!("{:.1} fps, {:?}, {} inliers", progress.fps, odometry.state, odometry.inlier_count)
+        });
+        if Some(progress.frames_done) == frame_count.map(|count| count as u64) {
+            bar.finish();
+        }
+    }
+}
+
+/// A flag that Ctrl-C and SIGTERM raise.
+pub(super) fn cancel_on_signal() -> anyhow::Result<CancelFlag> {
+    let cancel = CancelFlag::default();
+    let flag = cancel.clone();
+    ctrlc::set_handler(move || flag.cancel())?;
+    Ok(cancel)
+}
