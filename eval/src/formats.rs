@@ -64,13 +64,15 @@ pub struct TrajectoryFile {
     /// The poses, `world_from_camera` (or from whatever body the file speaks of). For KITTI formats the stamp is the
     /// frame number in seconds.
     pub trajectory: Trajectory,
+    /// Rows left out because the row before has the same stamp; TUM's own ground truth has some.
+    pub repeated_stamps: usize,
 }
 
 /// Reads a trajectory in any of the [formats](self).
 ///
 /// # Errors
 /// [`EvalError::Read`] where the file can't be read, [`EvalError::Empty`] where it has no rows, [`EvalError::Row`]
-/// for a row with another number of columns, something that is not a finite number, a stamp that does not increase,
+/// for a row with another number of columns, something that is not a finite number, a stamp that goes back,
 /// a matrix that is no rotation or a quaternion that is not of length 1.
 pub fn read_trajectory(path: impl AsRef<Path>) -> Result<TrajectoryFile, EvalError> {
     let path = path.as_ref();
@@ -86,6 +88,7 @@ pub fn read_trajectory(path: impl AsRef<Path>) -> Result<TrajectoryFile, EvalErr
 pub fn parse_trajectory(path: &Path, text: &str) -> Result<TrajectoryFile, EvalError> {
     let mut reader: Option<(TrajectoryFormat, Layout)> = None;
     let mut trajectory = Trajectory::new();
+    let mut repeated_stamps = 0;
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {
         let line = line.trim();
         if line.is_empty() || line.starts_with('#') {
@@ -105,10 +108,14 @@ pub fn parse_trajectory(path: &Path, text: &str) -> Result<TrajectoryFile, EvalE
         };
         layout.check(format, &row).map_err(located)?;
         let (stamp, pose) = parse_row(format, &row, trajectory.len()).map_err(located)?;
+        if format.has_stamps() && trajectory.stamps().last() == Some(&stamp) {
+            repeated_stamps += 1;
+            continue;
+        }
         trajectory.push(stamp, pose).map_err(|_| located(not_increasing(format, &trajectory, &row)))?;
     }
     let (format, _) = reader.ok_or_else(|| EvalError::Empty { path: path.to_path_buf() })?;
-    Ok(TrajectoryFile { path: path.to_path_buf(), format, trajectory })
+    Ok(TrajectoryFile { path: path.to_path_buf(), format, trajectory, repeated_stamps })
 }
 
 /// Writes rows `stamp tx ty tz qx qy qz qw`. Numbers are the shortest that read back to the same 64 bits, so the same

@@ -168,7 +168,16 @@ pub fn evaluate_files(
     estimate: &TrajectoryFile,
     protocol: &OdometryProtocol,
 ) -> Result<OdometryReport, EvalError> {
-    evaluate_association(&join(ground_truth, estimate, protocol.join_rule())?, protocol)
+    let mut report = evaluate_association(&join(ground_truth, estimate, protocol.join_rule())?, protocol)?;
+    report.notes.extend([ground_truth, estimate].into_iter().filter_map(repetition_note));
+    Ok(report)
+}
+
+fn repetition_note(file: &TrajectoryFile) -> Option<String> {
+    let count = file.repeated_stamps;
+    (count > 0).then(|| {
+        format!("{count} rows of {} repeat the stamp before them and are left out", file.path.display())
+    })
 }
 
 /// Measures joined trajectories.

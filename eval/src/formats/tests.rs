@@ -85,6 +85,13 @@ fn nan_and_words_are_refused_with_their_column() {
 }
 
 #[test]
+fn a_repeated_stamp_costs_its_row_and_is_counted() {
+    let file = parse("0.1 1 0 0 0 0 0 1\n0.1 2 0 0 0 0 0 1\n0.2 3 0 0 0 0 0 1\n").unwrap();
+    assert_eq!((file.trajectory.len(), file.repeated_stamps), (2, 1));
+    assert_eq!(file.trajectory.poses()[0].translation.x, 1.0);
+}
+
+#[test]
 fn stamps_must_increase() {
     check_refused(
         "0.2 0 0 0 0 0 0 1\n0.1 0 0 0 0 0 0 1\n",
