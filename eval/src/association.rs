@@ -101,8 +101,8 @@ pub fn join(
     }
 }
 
-/// Joins two trajectories by stamp: a pair is a pose and its nearest in the other trajectory where each is the
-/// other's nearest, so that no pose is used twice.
+/// Joins two trajectories by stamp: each pose of the one with fewer poses meets its nearest in the other, the earlier of
+/// two. That is evo's rule, so counts and errors agree with it; a pose of the longer one may be met twice beside a gap.
 ///
 /// # Errors
 /// [`EvalError::NothingMatches`] where no pose has a partner.
@@ -123,17 +123,29 @@ pub fn join_by_stamp(
 }
 
 fn nearest(ground_truth: &Trajectory, estimate: &Trajectory, limit: Duration) -> Vec<AssociatedFrame> {
-    let mutual = |(index, (stamp, pose)): (usize, (Timestamp, &Se3))| {
-        let truth = ground_truth.nearest(stamp)?;
-        let truth_stamp = ground_truth.stamps()[truth];
-        let is_pair = estimate.nearest(truth_stamp) == Some(index) && truth_stamp.abs_diff(stamp) <= limit;
-        is_pair.then(|| AssociatedFrame {
-            stamp: truth_stamp,
-            ground_truth: ground_truth.poses()[truth],
-            estimate: Some(*pose),
-        })
+    let indices: Vec<(usize, usize)> = if estimate.len() <= ground_truth.len() {
+        nearest_indices(estimate, ground_truth, limit).map(|(estimated, truth)| (truth, estimated)).collect()
+    } else {
+        nearest_indices(ground_truth, estimate, limit).collect()
     };
-    estimate.iter().enumerate().filter_map(mutual).collect()
+    let frame = |(truth, estimated): (usize, usize)| AssociatedFrame {
+        stamp: ground_truth.stamps()[truth],
+        ground_truth: ground_truth.poses()[truth],
+        estimate: Some(estimate.poses()[estimated]),
+    };
+    indices.into_iter().map(frame).collect()
+}
+
+/// For each pose of `short` its nearest in `long`, as indices, where that is within `limit`.
+fn nearest_indices(
+    short: &Trajectory,
+    long: &Trajectory,
+    limit: Duration,
+) -> impl Iterator<Item = (usize, usize)> {
+    short.stamps().iter().enumerate().filter_map(move |(index, &stamp)| {
+        let nearest = long.nearest(stamp)?;
+        (long.stamps()[nearest].abs_diff(stamp) <= limit).then_some((index, nearest))
+    })
 }
 
 fn interpolated(ground_truth: &Trajectory, estimate: &Trajectory, limit: Duration) -> Vec<AssociatedFrame> {
@@ -232,10 +244,12 @@ mod tests {
     }
 
     #[test]
-    fn each_pose_is_used_once_and_only_within_the_limit() {
-        let joined =
-            join_by_stamp(&at(&[0, 100, 200, 300]), &at(&[95, 103, 221, 310]), JoinRule::default()).unwrap();
-        assert_eq!(xs(&joined), [(100.0, 103.0), (300.0, 310.0)]);
+    fn the_sparser_trajectory_looks_for_partners_within_the_limit() {
+        let (dense, sparse) = (at(&[0, 50, 100, 150, 200, 250, 300]), at(&[95, 221, 310]));
+        let joined = join_by_stamp(&dense, &sparse, JoinRule::default()).unwrap();
+        assert_eq!(xs(&joined), [(100.0, 95.0), (300.0, 310.0)]);
+        let joined = join_by_stamp(&sparse, &dense, JoinRule::default()).unwrap();
+        assert_eq!(xs(&joined), [(95.0, 100.0), (310.0, 300.0)]);
     }
 
     #[test]
