@@ -7,21 +7,27 @@
 
 mod alignment;
 mod association;
+mod comparison;
 mod error;
 mod figure;
 mod formats;
+mod latency;
 pub mod metrics;
 mod odometry;
+mod report;
 
 pub use alignment::{Alignment, Fit, Similarity, align};
 pub use association::{AssociatedFrame, Association, JoinRule, join, join_by_stamp};
+pub use comparison::{Comparison, ComparisonRow};
 pub use error::EvalError;
 pub use figure::{Figure, figures_table};
 pub use formats::{
     TrajectoryFile, TrajectoryFormat, kitti_row, parse_trajectory, read_trajectory, tum_row, write_kitti,
     write_tum,
 };
+pub use latency::{HistogramBin, LatencyStats};
 pub use odometry::{
     LengthError, OdometryProtocol, OdometryReport, ProtocolText, SnippetFigures, evaluate,
     evaluate_association, evaluate_files,
 };
+pub use report::{Report, SampleFrame};
