@@ -1,6 +1,8 @@
 //! Measures estimates against ground truth and writes the page:
 //! `cargo run -p kestrel-eval --example report -- GROUND_TRUTH OUT.html ESTIMATE...`
 
+use std::path::Path;
+
 use kestrel_eval::{Alignment, EvalError, OdometryProtocol, Report, evaluate_files, read_trajectory};
 
 fn main() -> Result<(), EvalError> {
@@ -17,7 +19,8 @@ fn main() -> Result<(), EvalError> {
         let estimate = read_trajectory(path)?;
         let measured =
             evaluate_files(&ground_truth, &estimate, &OdometryProtocol::aligned_by(Alignment::Sim3))?;
-        report = report.odometry(path.as_str(), measured);
+        let name = Path::new(path).file_stem().map_or(path.into(), |stem| stem.to_string_lossy());
+        report = report.odometry(name, measured);
     }
     report.write(out)
 }

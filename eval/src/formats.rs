@@ -268,7 +268,7 @@ fn frame_stamp(frame: i64) -> Timestamp {
 
 fn parse_frame_number(row: &Row<'_>) -> Result<i64, Fault> {
     let [number] = row.numbers(0)?;
-    let whole = number >= 0.0 && number < 9.2e9 && number.fract() == 0.0;
+    let whole = (0.0..9.2e9).contains(&number) && number.fract() == 0.0;
     whole.then_some(number as i64).ok_or_else(|| {
         Fault::new("a frame number (0, 1, 2, ...) in column 1", format!("`{}`", shown(row.fields[0])))
     })

@@ -283,18 +283,26 @@ impl ProtocolText {
                 format!("sim3: Umeyama rotation, translation and scale {scale:.6} over all frames")
             }
         };
-        let lengths: Vec<String> = protocol.lengths_m.iter().map(f64::to_string).collect();
         Self {
             association: association.to_owned(),
             alignment,
             segments: format!(
-                "KITTI segments of {} m from every {} frames",
-                lengths.join(", "),
+                "segments of {} m from every {} frames, as KITTI's devkit",
+                lengths_text(&protocol.lengths_m),
                 protocol.step
             ),
             relative: protocol.relative.to_string(),
             snippet: SNIPPET_PROTOCOL.to_owned(),
         }
+    }
+}
+
+/// `100, 200 .. 800` where the lengths are evenly spaced, else all of them.
+fn lengths_text(lengths_m: &[f64]) -> String {
+    let evenly = lengths_m.windows(3).all(|w| (w[2] - 2.0 * w[1] + w[0]).abs() < 1e-9);
+    match lengths_m {
+        [first, second, _, .., last] if evenly => format!("{first}, {second} .. {last}"),
+        _ => lengths_m.iter().map(f64::to_string).collect::<Vec<_>>().join(", "),
     }
 }
 

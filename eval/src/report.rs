@@ -185,7 +185,7 @@ impl Report {
                 escape(&figure.name),
                 figure.value_text(),
                 escape(unit),
-                escape(&figure.count_text())
+                escape(&basis(figure))
             )
         };
         let cards: String = shown.map(card).collect();
@@ -213,12 +213,15 @@ impl Report {
     }
 
     fn figure_tables(&self) -> String {
+        if let [(_, report)] = self.runs.as_slice() {
+            let all: Vec<Figure> = self.figures.iter().cloned().chain(report.figures()).collect();
+            return figure_table(&all);
+        }
         let own = (!self.figures.is_empty()).then(|| figure_table(&self.figures));
-        let of_runs = self.runs.iter().map(|(name, report)| {
-            let heading =
-                if self.runs.len() > 1 { format!("<h3>{}</h3>\n", escape(name)) } else { String::new() };
-            heading + &figure_table(&report.figures())
-        });
+        let of_runs = self
+            .runs
+            .iter()
+            .map(|(name, report)| format!("<h3>{}</h3>\n{}", escape(name), figure_table(&report.figures())));
         own.into_iter().chain(of_runs).collect()
     }
 
@@ -243,7 +246,7 @@ impl Report {
         };
         let rows: Vec<Vec<String>> = std::iter::once(header).chain(self.latencies.iter().map(row)).collect();
         let number = Cell::Number;
-        let percentiles = table(&rows, &[Cell::Text, number, number, number, number, number]);
+        let percentiles = table(&rows, &[Cell::Text, Cell::Count, number, number, number, number]);
         Ok(percentiles + &drawn(self.latencies.iter().map(views::latency_chart))?)
     }
 
@@ -271,6 +274,12 @@ impl Report {
     }
 }
 
+/// What a figure rests on, in one line.
+fn basis(figure: &Figure) -> String {
+    let parts = [figure.count_text(), figure.protocol.clone()];
+    parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" · ")
+}
+
 fn drawn(charts: impl Iterator<Item = Chart>) -> Result<String, EvalError> {
     let charts: String = charts.map(|chart| chart.to_html()).collect::<Result<_, _>>()?;
     Ok(if charts.is_empty() { charts } else { format!("<div class=\"charts\">\n{charts}</div>\n") })
@@ -281,7 +290,7 @@ fn figure_table(figures: &[Figure]) -> String {
     let row =
         |f: &Figure| vec![f.name.clone(), f.value_text(), f.unit.clone(), f.count_text(), f.protocol.clone()];
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(figures.iter().map(row)).collect();
-    table(&rows, &[Cell::Text, Cell::Number, Cell::Text, Cell::Number, Cell::Aside])
+    table(&rows, &[Cell::Short, Cell::Number, Cell::Short, Cell::Count, Cell::Aside])
 }
 
 fn length_table(report: &OdometryReport) -> String {
@@ -295,7 +304,7 @@ fn length_table(report: &OdometryReport) -> String {
             .collect()
     };
     let rows: Vec<Vec<String>> = std::iter::once(header).chain(report.per_length.iter().map(row)).collect();
-    table(&rows, &[Cell::Number; 4])
+    table(&rows, &[Cell::Count, Cell::Number, Cell::Number, Cell::Count])
 }
 
 #[cfg(test)]

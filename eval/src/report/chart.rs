@@ -51,10 +51,10 @@ pub(super) struct Chart {
 
 /// The backend knows whole pixels only: charts are drawn this much larger and scaled down by the view box.
 const FINE: i32 = 4;
-const WIDTH: i32 = 560;
-const HEIGHT: i32 = 330;
-const LEFT: i32 = 68;
-const BOTTOM: i32 = 52;
+const WIDTH: i32 = 500;
+const HEIGHT: i32 = 300;
+const LEFT: i32 = 74;
+const BOTTOM: i32 = 56;
 const MARGIN: i32 = 14;
 /// No screen shows more points on one line.
 const MAX_POINTS: usize = 1200;
@@ -146,7 +146,7 @@ impl Chart {
             y = (0.0, y.1 * 1.08);
         }
         if !self.equal_axes {
-            let x = if self.from_zero { x } else { padded(x) };
+            let x = if self.marks == Marks::Line { x } else { padded(x) };
             return (x, if self.from_zero { y } else { padded(y) }, HEIGHT);
         }
         let (x, y) = (padded(x), padded(y));
@@ -183,8 +183,8 @@ impl Chart {
             .y_label_formatter(&|v| tick(*v))
             .x_desc(&self.x_label)
             .y_desc(&self.y_label)
-            .label_style(text(&MUTED, 13))
-            .axis_desc_style(text(&INK, 14))
+            .label_style(text(&MUTED, 15))
+            .axis_desc_style(text(&INK, 16))
             .draw()?;
         for series in &self.series {
             let points = thinned(&series.points);

@@ -20,19 +20,27 @@ pub(super) fn escape(text: &str) -> String {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Cell {
     Text,
+    /// Text that stays on one line where there is room.
+    Short,
     Number,
+    /// A number that only says how many the others are made of.
+    Count,
     /// Smaller and paler.
     Aside,
 }
 
 /// A table that scrolls sideways by itself on a narrow screen; the first row is the header.
 pub(super) fn table(rows: &[Vec<String>], columns: &[Cell]) -> String {
-    let mut html = String::from("<div class=\"scroll\"><table>");
+    // Tables with protocols are too wide for a phone: the style sheet stacks their cells there.
+    let class = if columns.contains(&Cell::Aside) { " class=\"figures\"" } else { "" };
+    let mut html = format!("<div class=\"scroll\"><table{class}>");
     for (index, row) in rows.iter().enumerate() {
         let tag = if index == 0 { "th" } else { "td" };
         let cells = row.iter().zip(columns).map(|(cell, column)| {
             let class = match column {
                 Cell::Text => "",
+                Cell::Short => " class=\"short\"",
+                Cell::Count => " class=\"count\"",
                 Cell::Number => " class=\"number\"",
                 Cell::Aside => " class=\"aside\"",
             };

@@ -38,7 +38,7 @@ fn the_page_stands_alone_and_is_escaped() {
         "&lt;script&gt;",
         "Trajectory from above",
         "Position error along the way",
-        "Height along the way",
+        "Profile along the way",
         "sqrt(sum)/N",
     ] {
         assert!(html.contains(needed), "missing {needed}");

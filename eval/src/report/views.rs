@@ -31,7 +31,7 @@ struct Axis {
 const RIGHT: Axis = Axis { index: 0, sign: 1.0, label: "x, right [m]" };
 const UP: Axis = Axis { index: 1, sign: -1.0, label: "−y, up [m]" };
 const FORWARD: Axis = Axis { index: 2, sign: 1.0, label: "z, forward [m]" };
-const BACKWARD: Axis = Axis { index: 2, sign: -1.0, label: "−z, backward [m]" };
+const AGAINST_VIEW: Axis = Axis { index: 2, sign: -1.0, label: "−z, up when looking down [m]" };
 
 impl Axis {
     fn of(self, point: &Vector3<f64>) -> f64 {
@@ -50,7 +50,7 @@ impl MapView {
             Self { across: RIGHT, up: FORWARD, height: UP }
         } else if z <= x {
             // A camera that looks down: away from the scene is up.
-            Self { across: RIGHT, up: UP, height: BACKWARD }
+            Self { across: RIGHT, up: UP, height: AGAINST_VIEW }
         } else {
             Self { across: FORWARD, up: UP, height: RIGHT }
         }
@@ -110,7 +110,7 @@ pub(super) fn odometry_charts(runs: &[Run]) -> Vec<Chart> {
             from_zero: true,
             ..chart("Position error along the way", DISTANCE, "error [m]", errors, Marks::Line)
         },
-        chart("Height along the way", DISTANCE, view.height.label, profile, Marks::Line),
+        chart("Profile along the way", DISTANCE, view.height.label, profile, Marks::Line),
         drift_chart("Drift by segment length, translation", "t_err [%]", drift),
         drift_chart("Drift by segment length, rotation", "r_err [deg/100 m]", turn),
     ]
@@ -133,7 +133,7 @@ pub(super) fn trajectory_charts(trajectories: &[(String, geometry::Trajectory)])
             equal_axes: true,
             ..chart("Trajectory from above", view.across.label, view.up.label, map, Marks::Start)
         },
-        chart("Height along the way", DISTANCE, view.height.label, profile, Marks::Line),
+        chart("Profile along the way", DISTANCE, view.height.label, profile, Marks::Line),
     ]
 }
 
@@ -192,7 +192,7 @@ mod tests {
         let ahead = view_of([[0.0, 0.0, 0.0], [30.0, -2.0, 100.0]]);
         assert_eq!((ahead.up.label, ahead.height.label), ("z, forward [m]", "−y, up [m]"));
         let down = view_of([[0.0, 0.0, 0.0], [30.0, 50.0, -2.0]]);
-        assert_eq!((down.up.label, down.height.label), ("−y, up [m]", "−z, backward [m]"));
+        assert_eq!((down.up.label, down.height.label), ("−y, up [m]", "−z, up when looking down [m]"));
         assert_eq!(down.map(&[Vector3::new(1.0, 2.0, 3.0)]), [(1.0, -2.0)]);
     }
 }
