@@ -4,7 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use geometry::Se3;
-use nalgebra::{DMatrix, Matrix3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
 use serde::{Deserialize, Serialize};
 
 /// What alignment may change. Both trajectories are seen from their first common pose before.
@@ -156,12 +156,9 @@ struct Turn {
 
 /// The rotation that maximises the trace of `R^T covariance` (eq. 40), from a covariance that is not 0.
 fn best_rotation(covariance: &Matrix3<f64>) -> Turn {
-    // The dynamic matrix takes the iterative decomposition: nalgebra's closed form for 3x3 loses half the digits.
-    let svd = DMatrix::from_column_slice(3, 3, covariance.as_slice()).svd(true, true);
-    let factor = |matrix: Option<DMatrix<f64>>| {
-        matrix.map_or_else(Matrix3::identity, |m| Matrix3::from_column_slice(m.as_slice()))
-    };
-    let (u, v_t, d) = (factor(svd.u), factor(svd.v_t), svd.singular_values);
+    let svd = covariance.svd(true, true);
+    let (u, v_t) = (svd.u.unwrap_or_else(Matrix3::identity), svd.v_t.unwrap_or_else(Matrix3::identity));
+    let d = svd.singular_values;
     if d[1] <= COLLINEAR_RATIO * d[0] {
         let (to, from) = (u.column(0).into_owned(), v_t.row(0).transpose());
         return Turn { rotation: smallest_rotation(&from, &to), trace: d[0], collinear: true };

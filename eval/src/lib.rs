@@ -1,6 +1,6 @@
 //! Estimates and ground truth to metrics with units, and reports.
 //!
-//! Start at [`evaluate_files`] (two files, one protocol, one [`OdometryReport`]) and [`Report`] (one self-contained
+//! Start at [`evaluate_paths`] (two files, one protocol, one [`OdometryReport`]) and [`Report`] (one self-contained
 //! HTML page). Between the two: files are [read](read_trajectory), [joined](join), put into one
 //! frame of reference, [aligned](align) and [measured](metrics). Every number leaves as a [`Figure`] that names its
 //! unit, protocol and count, because most quarrels of this field are about those.
@@ -28,6 +28,6 @@ pub use formats::{
 pub use latency::{HistogramBin, LatencyStats};
 pub use odometry::{
     LengthError, OdometryProtocol, OdometryReport, ProtocolText, SnippetFigures, evaluate,
-    evaluate_association, evaluate_files,
+    evaluate_association, evaluate_files, evaluate_paths,
 };
 pub use report::{Report, SampleFrame};

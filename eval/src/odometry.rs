@@ -1,5 +1,6 @@
 //! From two trajectories to every figure that the field asks for.
 
+use std::path::Path;
 use std::time::Duration;
 
 use geometry::Trajectory;
@@ -13,7 +14,7 @@ use crate::metrics::{
 };
 use crate::{
     Alignment, AssociatedFrame, Association, EvalError, Figure, JoinRule, TrajectoryFile, align,
-    figures_table, join, join_by_stamp,
+    figures_table, join, join_by_stamp, read_trajectory,
 };
 
 /// How an estimate is measured.
@@ -145,6 +146,18 @@ pub struct OdometryReport {
     /// The frames after alignment, seen from the first common pose; for charts, not for JSON.
     #[serde(skip)]
     pub aligned: Vec<AssociatedFrame>,
+}
+
+/// Reads two files and measures one against the other: all that `kestrel eval odometry` does.
+///
+/// # Errors
+/// As [`read_trajectory`] and [`evaluate_files`].
+pub fn evaluate_paths(
+    ground_truth: impl AsRef<Path>,
+    estimate: impl AsRef<Path>,
+    protocol: &OdometryProtocol,
+) -> Result<OdometryReport, EvalError> {
+    evaluate_files(&read_trajectory(ground_truth)?, &read_trajectory(estimate)?, protocol)
 }
 
 /// Measures an estimate against ground truth, joined by stamp.

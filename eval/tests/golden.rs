@@ -1,14 +1,14 @@
 //! The reference tools' numbers on real trajectories. Needs the shared data; `small.rs` does not.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside test functions")]
+
 use std::path::Path;
 
 use geometry::test_data::shared_data;
-use kestrel_eval::{Alignment, OdometryProtocol, OdometryReport, evaluate_files, read_trajectory};
+use kestrel_eval::{Alignment, OdometryProtocol, OdometryReport, evaluate_paths};
 
 fn report(ground_truth: &Path, estimate: &Path, alignment: Alignment) -> OdometryReport {
-    let (ground_truth, estimate) =
-        (read_trajectory(ground_truth).unwrap(), read_trajectory(estimate).unwrap());
-    evaluate_files(&ground_truth, &estimate, &OdometryProtocol::aligned_by(alignment)).unwrap()
+    evaluate_paths(ground_truth, estimate, &OdometryProtocol::aligned_by(alignment)).unwrap()
 }
 
 #[track_caller]

@@ -1,9 +1,11 @@
 //! Numbers that evo and numpy give on a small pair of trajectories; see `data/README.md`.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside test functions")]
+
 use std::path::{Path, PathBuf};
 
 use kestrel_eval::metrics::{Delta, PairChoice, RelativeProtocol, Statistics, relative_errors};
-use kestrel_eval::{Alignment, OdometryProtocol, OdometryReport, evaluate_files, read_trajectory};
+use kestrel_eval::{Alignment, OdometryProtocol, OdometryReport, evaluate_paths};
 use serde_json::Value;
 
 fn data(name: &str) -> PathBuf {
@@ -16,9 +18,7 @@ fn expected(key: &str) -> Value {
 }
 
 fn report(ground_truth: &str, estimate: &str, protocol: &OdometryProtocol) -> OdometryReport {
-    let (ground_truth, estimate) =
-        (read_trajectory(data(ground_truth)).unwrap(), read_trajectory(data(estimate)).unwrap());
-    evaluate_files(&ground_truth, &estimate, protocol).unwrap()
+    evaluate_paths(data(ground_truth), data(estimate), protocol).unwrap()
 }
 
 fn short_segments(alignment: Alignment) -> OdometryProtocol {

@@ -4,15 +4,12 @@ use std::time::Duration;
 use geometry::RgbImage;
 
 use super::*;
-use crate::{Alignment, OdometryProtocol, evaluate_files, read_trajectory};
+use crate::{Alignment, OdometryProtocol, evaluate_paths, read_trajectory};
 
 fn run(alignment: Alignment) -> OdometryReport {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data");
-    let (ground_truth, estimate) = (
-        read_trajectory(data.join("kitti_gt.txt")).unwrap(),
-        read_trajectory(data.join("kitti_est.txt")).unwrap(),
-    );
-    evaluate_files(&ground_truth, &estimate, &OdometryProtocol::aligned_by(alignment)).unwrap()
+    let protocol = OdometryProtocol::aligned_by(alignment);
+    evaluate_paths(data.join("kitti_gt.txt"), data.join("kitti_est.txt"), &protocol).unwrap()
 }
 
 fn full() -> Report {
