@@ -124,7 +124,7 @@ mod tests {
 
     use super::*;
 
-    /// One metre a frame, straight; the estimate is 2 % long and turns a thousandth of a radian each metre at the end only.
+    /// One metre a frame, straight on; the estimate is `factor` times as long.
     fn straight(count: usize, factor: f64) -> Vec<AssociatedFrame> {
         let pose = |z: f64| Se3::new(UnitQuaternion::identity(), Vector3::new(0.0, 0.0, z));
         let frame = |i: usize| AssociatedFrame {
