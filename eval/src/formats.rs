@@ -68,7 +68,7 @@ pub struct TrajectoryFile {
     pub repeated_stamps: usize,
 }
 
-/// Reads a trajectory in any of the [formats](self).
+/// Reads a trajectory in any [`TrajectoryFormat`].
 ///
 /// # Errors
 /// [`EvalError::Read`] where the file can't be read, [`EvalError::Empty`] where it has no rows, [`EvalError::Row`]

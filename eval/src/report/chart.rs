@@ -227,12 +227,24 @@ fn widened((low, high): Range, width: f64) -> Range {
     (middle - width / 2.0, middle + width / 2.0)
 }
 
-/// At most [`MAX_POINTS`], the first and the last among them.
+/// About [`MAX_POINTS`]: the first, the last, and of each stretch the lowest and the highest, so that no peak is lost.
 fn thinned(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let step = points.len().div_ceil(MAX_POINTS).max(1);
-    let mut thin: Vec<_> = points.iter().step_by(step).copied().collect();
-    thin.extend(points.last().filter(|_| !(points.len() - 1).is_multiple_of(step)));
-    thin
+    if points.len() <= MAX_POINTS {
+        return points.to_vec();
+    }
+    let stretches = points.chunks(points.len().div_ceil(MAX_POINTS / 2));
+    let ends = |of: &[(f64, f64)]| {
+        let by_y = |a: &usize, b: &usize| of[*a].1.total_cmp(&of[*b].1);
+        let (low, high) = ((0..of.len()).min_by(by_y).unwrap_or(0), (0..of.len()).max_by(by_y).unwrap_or(0));
+        [of[low.min(high)], of[low.max(high)]]
+    };
+    points
+        .first()
+        .into_iter()
+        .copied()
+        .chain(stretches.flat_map(ends))
+        .chain(points.last().copied())
+        .collect()
 }
 
 /// A tick's label without needless zeros.
@@ -294,10 +306,13 @@ mod tests {
     }
 
     #[test]
-    fn thinning_keeps_both_ends() {
-        let points: Vec<_> = (0..10_000).map(|i| (f64::from(i), 0.0)).collect();
+    fn thinning_keeps_both_ends_and_every_peak() {
+        let mut points: Vec<_> = (0..10_000).map(|i| (f64::from(i), 0.0)).collect();
+        points[7_777].1 = 5.0;
         let thin = thinned(&points);
-        assert!(thin.len() <= MAX_POINTS + 1);
+        assert!(thin.len() <= MAX_POINTS + 2);
         assert_eq!((thin.first(), thin.last()), (points.first(), points.last()));
+        assert!(thin.contains(&(7_777.0, 5.0)));
+        assert!(thin.windows(2).all(|w| w[0].0 <= w[1].0));
     }
 }
