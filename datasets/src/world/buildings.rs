@@ -87,11 +87,8 @@ pub(crate) fn house(rng: &mut Rng, placement: Placement, plan: Plan, base: f32) 
         let wing =
             Plan { along: plan.across * 0.9, across: plan.along * 0.42, eave: plan.eave - 0.3, ..plan };
         let shift = Vec3::new(plan.along * 0.2, -plan.across * 0.45, 0.0);
-        let turned = Placement {
-            position: placement.world_point(shift),
-            cos: -placement.sin,
-            sin: placement.cos,
-        };
+        let turned =
+            Placement { position: placement.world_point(shift), cos: -placement.sin, sin: placement.cos };
         let bodies = shell(wing, base, colors, [Material::Wall, Material::Tiles], rng.seed());
         solids.extend(standing(bodies, turned));
     }
@@ -107,7 +104,8 @@ pub(crate) fn barn(rng: &mut Rng, placement: Placement, plan: Plan, base: f32) -
 
 /// A garage or shed with a flat roof.
 pub(crate) fn shed(rng: &mut Rng, placement: Placement, size: (f32, f32), base: f32) -> Vec<Solid> {
-    let plan = Plan { along: size.0, across: size.1, eave: rng.range_f32(2.3, 2.8), pitch: 0.0, hipped: false };
+    let plan =
+        Plan { along: size.0, across: size.1, eave: rng.range_f32(2.3, 2.8), pitch: 0.0, hipped: false };
     let tone = rng.range_f32(0.12, 0.3);
     let colors = [rng.pick(&WALLS), [tone, tone, tone * 0.97]];
     standing(shell(plan, base, colors, [Material::Plain, Material::FlatRoof], rng.seed()), placement)
@@ -138,8 +136,11 @@ fn shell(plan: Plan, base: f32, colors: [[f32; 3]; 2], materials: [Material; 2],
     let bottom = Vec3::new(-ao, -bo, plan.eave - OVERHANG_M * plan.pitch);
     let plain = Material::Plain;
     let top = Vec3::new(ao, bo, ridge + 2.0);
-    let cover = Convex::cuboid(bottom, top, [plain, plain, plain, roof], colors, seed)
-        .cut(slopes(plan, plan.eave + ROOF_THICKNESS_M, roof));
+    let cover = Convex::cuboid(bottom, top, [plain, plain, plain, roof], colors, seed).cut(slopes(
+        plan,
+        plan.eave + ROOF_THICKNESS_M,
+        roof,
+    ));
     vec![walls, cover]
 }
 

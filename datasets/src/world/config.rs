@@ -61,13 +61,7 @@ pub struct Effects {
 /// Everything but motion blur.
 impl Default for Effects {
     fn default() -> Self {
-        Self {
-            vibration: true,
-            noise: true,
-            exposure_drift: true,
-            motion_blur: false,
-            rolling_shutter: true,
-        }
+        Self { vibration: true, noise: true, exposure_drift: true, motion_blur: false, rolling_shutter: true }
     }
 }
 

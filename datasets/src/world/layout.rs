@@ -34,7 +34,13 @@ struct Builder<'a> {
 }
 
 /// Fills the world.
-pub(crate) fn build(seed: u64, terrain: &Terrain, circuit: &Circuit, roads: &Roads, parcels: &Parcels) -> Layout {
+pub(crate) fn build(
+    seed: u64,
+    terrain: &Terrain,
+    circuit: &Circuit,
+    roads: &Roads,
+    parcels: &Parcels,
+) -> Layout {
     let rng = Rng::new(seed, 4);
     let (layout, buildings) = (Layout::default(), Vec::new());
     let mut builder = Builder { rng, terrain, roads, parcels, layout, buildings };
@@ -91,8 +97,7 @@ impl Builder<'_> {
             return;
         }
         let ground = self.ground(center);
-        let solids =
-            buildings::house(&mut self.rng, Placement::new(lifted(center, ground), yaw), plan, -2.5);
+        let solids = buildings::house(&mut self.rng, Placement::new(lifted(center, ground), yaw), plan, -2.5);
         self.layout.solids.extend(solids);
         self.claim(center, plan.radius());
         self.garden(place, out, set_back as f32, width, road_half);
@@ -108,9 +113,12 @@ impl Builder<'_> {
         let gate = if self.rng.chance(0.5) { 1.0 } else { -1.0 } * (width / 2.0 - 3.0);
         let drive_end = set_back + self.rng.range_f32(-1.0, 3.0);
         let half = (drive_end - road_half) / 2.0;
-        let paving = self.rng.pick(&[PatchKind::Paving, PatchKind::Asphalt, PatchKind::Gravel, PatchKind::Paving]);
-        self.patch(at(road_half + half, gate), yaw, (half, self.rng.range_f32(1.4, 2.4)), paving);
-        self.patch(at(set_back + 6.5, 0.0), yaw, (2.5, self.rng.range_f32(2.5, 4.5)), PatchKind::Paving);
+        let paving =
+            self.rng.pick(&[PatchKind::Paving, PatchKind::Asphalt, PatchKind::Gravel, PatchKind::Paving]);
+        let drive = (half, self.rng.range_f32(1.4, 2.4));
+        self.patch(at(road_half + half, gate), yaw, drive, paving);
+        let terrace = (2.5, self.rng.range_f32(2.5, 4.5));
+        self.patch(at(set_back + 6.5, 0.0), yaw, terrace, PatchKind::Paving);
         if self.rng.chance(0.62) {
             let flip = if self.rng.chance(0.5) { std::f32::consts::PI } else { 0.0 };
             let p = at(self.rng.range_f32(edge + 3.0, drive_end - 2.0), gate);
@@ -155,7 +163,8 @@ impl Builder<'_> {
         let side = width / 2.0;
         for v in [-side, side] {
             if self.rng.chance(0.6) {
-                self.hedge(at(edge + self.rng.range_f32(0.5, 12.0), v), at(edge + depth, v));
+                let gap = self.rng.range_f32(0.5, 12.0);
+                self.hedge(at(edge + gap, v), at(edge + depth, v));
             }
         }
         if self.rng.chance(0.5) {
@@ -289,7 +298,8 @@ impl Builder<'_> {
         let radius = 0.32 * height + 0.4;
         let (x, y) = (p.x as f32, p.y as f32);
         let inside = [x, y].iter().all(|v| (MARGIN_M..PERIOD_M - MARGIN_M).contains(v));
-        if !inside || self.roads.clearance(x, y) < road_clearance || !self.clear_of_buildings(p, radius * 0.5) {
+        if !inside || self.roads.clearance(x, y) < road_clearance || !self.clear_of_buildings(p, radius * 0.5)
+        {
             return;
         }
         let ground = self.ground(p);

@@ -70,13 +70,9 @@ impl Scene {
         let mut rng = Rng::new(seed, 5);
         let parcels = Parcels::new(rng.seed());
         let built = layout::build(seed, &terrain, &circuit, &roads, &parcels);
-        let (elevation, azimuth) =
-            (rng.range_f32(0.62, 0.92), rng.range_f32(0.0, std::f32::consts::TAU));
-        let sun = Vec3::new(
-            azimuth.cos() * elevation.cos(),
-            azimuth.sin() * elevation.cos(),
-            elevation.sin(),
-        );
+        let (elevation, azimuth) = (rng.range_f32(0.62, 0.92), rng.range_f32(0.0, std::f32::consts::TAU));
+        let sun =
+            Vec3::new(azimuth.cos() * elevation.cos(), azimuth.sin() * elevation.cos(), elevation.sin());
         let mut scene = Self {
             terrain,
             circuit,
@@ -119,7 +115,12 @@ impl Scene {
     }
 
     /// The nearest thing that the ray `origin + t direction`, `t > 0`, meets.
-    pub(crate) fn trace(&self, origin: Vec3, direction: Vec3, movers: Option<(&Movers, &[Placement])>) -> Hit {
+    pub(crate) fn trace(
+        &self,
+        origin: Vec3,
+        direction: Vec3,
+        movers: Option<(&Movers, &[Placement])>,
+    ) -> Hit {
         let mut best = Hit { t: f32::INFINITY, target: Target::Sky };
         let Some(mut walk) = Walk::new(origin, direction, self.top, VIEW_M) else { return best };
         while let Some(step) = walk.next() {
@@ -165,8 +166,7 @@ impl Scene {
 
     fn meet_ground(&self, step: &Step, origin: Vec3, direction: Vec3) -> Option<f32> {
         let p = origin + direction * step.enter;
-        let entry =
-            Vec3::new(p.x / CELL_M - step.x as f32, p.y / CELL_M - step.y as f32, p.z);
+        let entry = Vec3::new(p.x / CELL_M - step.x as f32, p.y / CELL_M - step.y as f32, p.z);
         let direction = Vec3::new(direction.x / CELL_M, direction.y / CELL_M, direction.z);
         let t = self.terrain.patch(step.x, step.y).intersect(entry, direction, step.leave - step.enter)?;
         Some(step.enter + t)

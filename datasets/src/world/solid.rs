@@ -1,7 +1,7 @@
 //! Shapes that rays meet: convex bodies with flat faces, and crowns of foliage.
 
 use super::Vec3;
-use super::noise::{unit, hash, value_noise_3d};
+use super::noise::{hash, unit, value_noise_3d};
 
 /// What a face is made of; decides colour and pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,7 +97,13 @@ pub(crate) struct FaceHit {
 
 impl Convex {
     /// A box `from..to`; `materials` are those of the sides, the front (+x), the back and the top.
-    pub(crate) fn cuboid(from: Vec3, to: Vec3, materials: [Material; 4], colors: [[f32; 3]; 2], seed: u32) -> Self {
+    pub(crate) fn cuboid(
+        from: Vec3,
+        to: Vec3,
+        materials: [Material; 4],
+        colors: [[f32; 3]; 2],
+        seed: u32,
+    ) -> Self {
         let [side, front, back, top] = materials;
         let planes = vec![
             Plane { normal: Vec3::x(), offset: to.x, material: front },
@@ -202,7 +208,9 @@ impl Tree {
         }
         let mut best: Option<ClumpHit> = None;
         for (i, clump) in self.clumps.iter().enumerate() {
-            let Some((enter, leave)) = ball(clump.center - origin, clump.radius, direction, a) else { continue };
+            let Some((enter, leave)) = ball(clump.center - origin, clump.radius, direction, a) else {
+                continue;
+            };
             let limit = best.map_or(to, |b| b.t);
             for t in [enter, leave] {
                 if t <= from || t >= limit {
@@ -248,7 +256,13 @@ mod tests {
     #[test]
     fn a_ray_enters_the_face_it_should() {
         let colors = [[0.5; 3]; 2];
-        let body = Convex::cuboid(Vec3::new(-2.0, -1.0, 0.0), Vec3::new(2.0, 1.0, 3.0), [Material::Wall; 4], colors, 1);
+        let body = Convex::cuboid(
+            Vec3::new(-2.0, -1.0, 0.0),
+            Vec3::new(2.0, 1.0, 3.0),
+            [Material::Wall; 4],
+            colors,
+            1,
+        );
         let down = body.intersect(Vec3::new(0.5, 0.5, 10.0), -Vec3::z(), 0.0).unwrap();
         assert_eq!((down.t, down.face), (7.0, 4));
         let roof = Plane::through(Vec3::new(0.0, 0.0, 3.0), Vec3::new(0.0, 1.0, 1.0), Material::Tiles);
@@ -259,7 +273,8 @@ mod tests {
 
     #[test]
     fn a_ray_beside_the_body_or_behind_the_start_meets_nothing() {
-        let body = Convex::cuboid(-Vec3::repeat(1.0), Vec3::repeat(1.0), [Material::Plain; 4], [[0.5; 3]; 2], 1);
+        let body =
+            Convex::cuboid(-Vec3::repeat(1.0), Vec3::repeat(1.0), [Material::Plain; 4], [[0.5; 3]; 2], 1);
         assert!(body.intersect(Vec3::new(1.5, 0.0, 10.0), -Vec3::z(), 0.0).is_none());
         assert!(body.intersect(Vec3::new(0.0, 0.0, 10.0), -Vec3::z(), 9.5).is_none());
     }

@@ -77,18 +77,23 @@ enum Course {
     Parked(Placement),
     /// Along the ring road: lane offset to the left in metres, place at time 0, speed (negative: against the
     /// road's direction), and a slow swing of the place along the road: amplitude in metres, phase.
-    Ring { lane: f64, start: f64, speed: f64, swing: (f64, f64) },
+    Ring {
+        lane: f64,
+        start: f64,
+        speed: f64,
+        swing: (f64, f64),
+    },
 }
 
 /// Pulse of the swing in radians per second.
 const SWING_RATE: f64 = 0.35;
 
 impl Vehicle {
-    /// Where it is at `time_s`, in the copy of the world nearest to `near`.
+    /// Where it is at `time_s`.
     pub(crate) fn placement(&self, scene: &Scene, time_s: f64) -> Placement {
-        let Course::Ring { lane, start, speed, swing } = self.course else {
-            let Course::Parked(placement) = self.course else { unreachable!("two kinds of course") };
-            return placement;
+        let (lane, start, speed, swing) = match self.course {
+            Course::Parked(placement) => return placement,
+            Course::Ring { lane, start, speed, swing } => (lane, start, speed, swing),
         };
         let s = start + speed * time_s + swing.0 * (SWING_RATE * time_s + swing.1).sin();
         let RoadPoint { position, direction } = scene.circuit.at(s);
@@ -144,7 +149,8 @@ fn shape(rng: &mut Rng, class: VehicleClass) -> Vec<Convex> {
         VehicleClass::Car => car(size, colors, seed, rng.range_f32(-0.25, 0.75)),
         VehicleClass::Van => van(size, colors, seed),
         VehicleClass::Truck => {
-            let cargo = rng.pick(&[[0.66, 0.66, 0.64], [0.30, 0.33, 0.36], [0.10, 0.17, 0.30], [0.45, 0.40, 0.30]]);
+            let cargo =
+                rng.pick(&[[0.66, 0.66, 0.64], [0.30, 0.33, 0.36], [0.10, 0.17, 0.30], [0.45, 0.40, 0.30]]);
             truck(size, colors, cargo, seed)
         }
         VehicleClass::Bus => bus(size, colors, seed),
@@ -156,7 +162,8 @@ use Material::{Glass, Lamps, Paint, Rubber, WindowBand};
 /// Wheels and underside: a dark box a little narrower than the body.
 fn chassis(size: Vec3, top: f32, seed: u32) -> Convex {
     let half = size / 2.0;
-    let (from, to) = (Vec3::new(-half.x + 0.25, -half.y + 0.06, 0.0), Vec3::new(half.x - 0.25, half.y - 0.06, top));
+    let (from, to) =
+        (Vec3::new(-half.x + 0.25, -half.y + 0.06, 0.0), Vec3::new(half.x - 0.25, half.y - 0.06, top));
     Convex::cuboid(from, to, [Rubber; 4], [[0.015; 3]; 2], seed)
 }
 
@@ -345,7 +352,14 @@ impl Movers {
     }
 
     /// Replaces `best` by a nearer hit on a vehicle that concerns `cell`.
-    pub(crate) fn intersect(&self, cell: usize, placements: &[Placement], origin: Vec3, direction: Vec3, best: &mut Hit) {
+    pub(crate) fn intersect(
+        &self,
+        cell: usize,
+        placements: &[Placement],
+        origin: Vec3,
+        direction: Vec3,
+        best: &mut Hit,
+    ) {
         for &slot in self.near.at(cell) {
             if let Some(hit) = self.intersect_one(slot, &placements[slot as usize], origin, direction)
                 && hit.t < best.t
@@ -356,7 +370,13 @@ impl Movers {
     }
 
     /// Where the ray meets the vehicle in `slot`, whatever else is there.
-    pub(crate) fn intersect_one(&self, slot: u16, placement: &Placement, origin: Vec3, direction: Vec3) -> Option<Hit> {
+    pub(crate) fn intersect_one(
+        &self,
+        slot: u16,
+        placement: &Placement,
+        origin: Vec3,
+        direction: Vec3,
+    ) -> Option<Hit> {
         let to = placement.position - origin;
         let along = to.dot(&direction) / direction.norm_squared();
         let radius = self.radii[slot as usize] * 2.0;
