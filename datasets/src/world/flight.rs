@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use geometry::Se3;
-use nalgebra::{Matrix3, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
 
 use super::config::{Motion, WorldConfig};
 use super::noise::Rng;
@@ -108,7 +108,8 @@ fn look(heading: f64, down: f64) -> UnitQuaternion<f64> {
     let forward = Vector3::new(down.cos() * cos, down.cos() * sin, -down.sin());
     let right = Vector3::new(sin, -cos, 0.0);
     let below = forward.cross(&right);
-    UnitQuaternion::from_matrix(&Matrix3::from_columns(&[right, below, forward]))
+    let axes = Rotation3::from_matrix_unchecked(Matrix3::from_columns(&[right, below, forward]));
+    UnitQuaternion::from_rotation_matrix(&axes)
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@
 
 mod buildings;
 mod config;
+mod export;
 mod flight;
 mod ground;
 mod ground_map;
@@ -35,6 +36,7 @@ use geometry::{CameraError, Frame, PinholeCamera, Se3, Timestamp, Trajectory};
 use nalgebra::Vector3;
 
 pub use config::{Effects, Motion, WorldConfig};
+pub use export::{export_kitti, export_tum, export_yolo};
 pub use truth::{WorldBox, WorldFrame};
 pub use vehicles::VehicleClass;
 

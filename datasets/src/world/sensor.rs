@@ -15,8 +15,8 @@ pub(crate) struct Sensor {
 }
 
 const STEPS: usize = 4096;
-/// Light of a sunlit grey of 18 % falls on this share of the range.
-const EXPOSURE: f32 = 1.25;
+/// Gain that sets sunlit grass to a middle grey.
+const EXPOSURE: f32 = 1.75;
 /// Variance of the read noise, and of the shot noise per unit of light.
 const READ_VARIANCE: f32 = 2.0e-6;
 const SHOT_VARIANCE: f32 = 4.0e-5;
@@ -56,7 +56,6 @@ impl Sensor {
             let x = value.clamp(0.0, 1.0) * (STEPS - 1) as f32;
             let i = (x as usize).min(STEPS - 2);
             let grey = self.curve[i] + (x - i as f32) * (self.curve[i + 1] - self.curve[i]);
-            // Dither: without noise flat areas would show steps.
             (grey + 0.5).min(255.0) as u8
         })
     }
@@ -69,10 +68,11 @@ fn gaussian(h: u32) -> f32 {
     (sum as f32 - 510.0) / 147.8 + 0.01 * (unit(h) - 0.5)
 }
 
-/// sRGB with a soft shoulder.
+/// sRGB after a film-like curve: deep shadows a little deeper, highlights rolled off.
 fn tone(light: f32) -> f32 {
-    let soft = light * (1.0 + 0.28 * light) / (1.0 + 0.28 * light * light + 0.06 * light) * 0.86;
-    if soft <= 0.003_130_8 { 12.92 * soft } else { 1.055 * soft.powf(1.0 / 2.4) - 0.055 }.min(1.0)
+    let film = light * (light + 0.16) / (light * (0.72 * light + 0.30) + 0.024);
+    let film = film.min(1.0) * 0.97;
+    if film <= 0.003_130_8 { 12.92 * film } else { 1.055 * film.powf(1.0 / 2.4) - 0.055 }
 }
 
 #[cfg(test)]

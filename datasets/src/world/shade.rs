@@ -95,24 +95,24 @@ impl Shader<'_> {
         let fine = detail.sample((0.8 * x - 0.6 * y) * FINE, (0.6 * x + 0.8 * y) * FINE, footprint * FINE);
         let broad =
             detail.sample((0.47 * x + 0.88 * y) * BROAD, (0.47 * y - 0.88 * x) * BROAD, footprint * BROAD);
-        (0.55 * fine + 0.6 * broad).max(-1.8)
+        (0.75 * fine + 0.8 * broad).clamp(-2.2, 2.6)
     }
 
     fn leaves(&self, index: u32, clump: u8, normal: Vec3, p: Vec3, footprint: f32) -> [f32; 3] {
         let tree = &self.scene.trees[index as usize];
         let body = tree.clumps[clump as usize];
         let rough = 1.0 - smoothstep(0.15, 0.9, footprint);
-        let q = p * 2.1;
+        let q = p * 2.9;
         let twigs = value_noise_3d(q.x, q.y, q.z, tree.seed ^ 5) - 0.5;
-        let q = p * 6.3;
+        let q = p * 8.7;
         let leaf =
             (value_noise_3d(q.x, q.y, q.z, tree.seed ^ 9) - 0.5) * (1.0 - smoothstep(0.04, 0.3, footprint));
         let outward = (p - tree.center) / tree.radius;
         let facing = (0.6 * normal + 0.7 * outward).dot(&self.scene.sun);
         let depth = outward.norm().min(1.0);
         let sun =
-            smoothstep(-0.15, 0.9, facing + rough * (0.8 * twigs + 0.9 * leaf)) * mix(0.35, 1.15, depth);
-        let open = (0.35 + 0.3 * normal.z + 0.5 * depth * depth) * (1.0 + rough * (0.6 * twigs + 0.7 * leaf));
+            smoothstep(-0.15, 0.9, facing + rough * (1.3 * twigs + 1.7 * leaf)) * mix(0.35, 1.15, depth);
+        let open = (0.35 + 0.3 * normal.z + 0.5 * depth * depth) * (1.0 + rough * (0.8 * twigs + 1.1 * leaf));
         let tone = 0.82 + 0.36 * tree.clump_tone(clump as usize);
         let tone = if body.porous { tone } else { 0.55 * tone };
         let light = |c: usize| tree.color[c] * tone * (1.35 * SUN[c] * sun + SKY[c] * open.max(0.1));

@@ -194,9 +194,9 @@ pub(crate) struct ClumpHit {
 }
 
 /// Foliage has gaps down to this size in metres.
-const LEAF_M: f32 = 0.34;
+const LEAF_M: f32 = 0.21;
 /// Share of a porous clump's surface that is gap.
-const GAP: f32 = 0.36;
+const GAP: f32 = 0.40;
 
 impl Tree {
     /// The first leaf surface that the ray meets between `from` and `to`.
