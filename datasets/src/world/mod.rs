@@ -27,6 +27,8 @@ mod sensor;
 mod shade;
 mod solid;
 mod terrain;
+#[cfg(test)]
+mod tests;
 mod truth;
 mod vehicles;
 

@@ -18,7 +18,7 @@ pub(crate) struct Shader<'a> {
 }
 
 /// Colour of the haze in front of the distance.
-const HAZE: [f32; 3] = [0.50, 0.56, 0.64];
+const HAZE: [f32; 3] = [0.37, 0.42, 0.49];
 /// After this distance in metres haze has replaced 63 % of the light.
 const HAZE_M: f32 = 1500.0;
 
@@ -154,12 +154,12 @@ impl Shader<'_> {
     /// Light of the sky: pale at the horizon, blue above, some thin cloud.
     fn sky(&self, direction: Vec3) -> [f32; 3] {
         let up = direction.z.max(0.0);
-        let clear = mix3(HAZE, [0.20, 0.34, 0.60], smoothstep(-0.05, 0.55, up));
+        let clear = mix3(HAZE, [0.13, 0.24, 0.44], smoothstep(-0.05, 0.55, up));
         let (u, v) = (direction.x / (up + 0.12), direction.y / (up + 0.12));
         let seed = self.scene.noise.seed ^ 0xC10D;
         let noise = |f: f32, s: u32| gradient_noise(u * f, v * f * 1.6, u32::MAX, seed + s);
         let cloud = noise(0.7, 0) + 0.5 * noise(1.6, 1) + 0.25 * noise(3.7, 2) + 0.12 * noise(8.1, 3);
-        mix3(clear, [0.78, 0.79, 0.81], 0.75 * smoothstep(0.0, 0.9, cloud) * smoothstep(0.01, 0.2, up))
+        mix3(clear, [0.55, 0.56, 0.58], 0.75 * smoothstep(0.0, 0.9, cloud) * smoothstep(0.01, 0.2, up))
     }
 }
 
