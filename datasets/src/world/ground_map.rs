@@ -82,8 +82,11 @@ impl GroundMap {
         let mask = layer.tiles_across - 1;
         let (tx, ty) = (iu as usize & mask, iv as usize & mask);
         let tile = layer.tiles[ty * layer.tiles_across + tx].get_or_init(|| layer.bake(scene, tx, ty));
-        let (texels, count, border) =
-            if level % 2 == 0 { (&tile.fine, layer.texels, 1) } else { (&tile.coarse, layer.texels / 2, 0) };
+        let (texels, count, border) = if level.is_multiple_of(2) {
+            (&tile.fine, layer.texels, 1)
+        } else {
+            (&tile.coarse, layer.texels / 2, 0)
+        };
         let stride = count + 1 + 2 * border;
         bilinear(texels, stride, (u - iu as f32) * count as f32, (v - iv as f32) * count as f32, border)
     }

@@ -377,7 +377,7 @@ fn crown(rng: &mut Rng, foot: Vec3, height: f32, radius: f32, conifer: bool) -> 
     let middle = foot + Vec3::z() * (height - radius).max(radius * 0.6);
     let mut clumps = vec![Clump { center: middle, radius: radius * 0.72, porous: false }];
     let count = if radius > 2.2 { 11 } else { 6 };
-    let twist = rng.range_f32(0.0, 6.28);
+    let twist = rng.range_f32(0.0, std::f32::consts::TAU);
     for i in 0..count {
         // Points spread evenly over a ball by the golden angle, then pushed about.
         let z = 1.0 - 1.6 * (i as f32 + 0.5) / count as f32;

@@ -88,7 +88,7 @@ impl World {
 
     fn look(&self, shader: &Shader<'_>, row: &Row, x: f32, y: f32) -> Sample {
         let direction = row.rotation * self.ray(x, y);
-        let hit = self.scene.trace(row.origin, direction, Some((&shader.movers, &row.placements)));
+        let hit = self.scene.trace(row.origin, direction, Some((shader.movers, &row.placements)));
         let (light, mark) = shader.light(row.origin, direction, hit, &row.placements);
         let vehicle = if let Target::Vehicle { slot, .. } = hit.target { slot + 1 } else { 0 };
         Sample { light, mark, depth_m: hit.t, vehicle }

@@ -236,7 +236,8 @@ mod tests {
         for i in 0..500 {
             let s = f64::from(i) * 1.7;
             let step = circuit.at(s + 0.1).position - circuit.at(s).position;
-            assert!((step.norm() - 0.1).abs() < 1e-5, "{} at {s}", step.norm());
+            // Between the nodes of the table speed varies by the curve's change over one: a few parts in 10,000.
+            assert!((step.norm() - 0.1).abs() < 4e-5, "{} at {s}", step.norm());
             assert!(step.normalize().dot(&circuit.at(s).direction) > 0.9999);
         }
     }

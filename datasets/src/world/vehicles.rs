@@ -127,7 +127,7 @@ pub(crate) fn traffic(seed: u64, scene: &Scene) -> Vec<Vehicle> {
                 85..=93 => VehicleClass::Truck,
                 _ => VehicleClass::Bus,
             };
-            let swing = (rng.range(0.0, 2.0), rng.range(0.0, 6.28));
+            let swing = (rng.range(0.0, 2.0), rng.range(0.0, std::f64::consts::TAU));
             let course = Course::Ring { lane: lane + rng.range(-0.15, 0.15), start, speed, swing };
             vehicles.push(Vehicle { class, parts: shape(&mut rng, class), course });
             start += rng.range(18.0, 46.0);
