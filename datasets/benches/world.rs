@@ -11,7 +11,8 @@ fn stream(criterion: &mut Criterion) {
     for motion in [Motion::Nadir, Motion::Oblique, Motion::Forward] {
         let config = WorldConfig::for_motion(motion);
         let (frames, rate) = (config.frames, config.frame_rate);
-        let world = World::new(config).expect("the default camera is valid");
+        // The default camera is valid.
+        let Ok(world) = World::new(config) else { continue };
         // The whole flight once: the ground's texture, made on the way, is part of the price.
         let start = Instant::now();
         for index in 0..frames {

@@ -186,7 +186,7 @@ fn road(
         s = pavement.over(s, 1.0 - smoothstep(1.44, 1.56, beyond));
         let kerb = Surface { color: [0.33, 0.32, 0.30], grain: 0.06 };
         s = kerb.over(s, 1.0 - smoothstep(0.08, 0.2, beyond));
-    } else {
+    } else if !crossing {
         // The verge: trodden, dusty, ragged.
         let verge = soil(mottle).tinted(1.25).over(grass(mottle, 0.35), 0.5);
         s = verge.over(s, 0.85 * (1.0 - smoothstep(0.1, 1.1, beyond + 0.6 * mottle.broad)));
@@ -208,13 +208,13 @@ fn carriageway(near: NearRoad, n: GroundNoise, mottle: Mottle, p: (f32, f32), cr
         let wheel = ((near.offset.abs() - 1.8).abs() - 0.78).abs();
         s = s.tinted(1.06 - 0.13 * (1.0 - smoothstep(0.1, 0.5, wheel)));
         if !crossing {
-            s = markings(near, mottle).over(s, marked(near) * (0.82 + 0.3 * mottle.broad).clamp(0.3, 1.0));
+            s = markings(mottle).over(s, marked(near) * (0.82 + 0.3 * mottle.broad).clamp(0.3, 1.0));
         }
     }
     s
 }
 
-fn markings(_near: NearRoad, mottle: Mottle) -> Surface {
+fn markings(mottle: Mottle) -> Surface {
     Surface { color: [0.52, 0.51, 0.49], grain: 0.08 }.tinted(1.0 + 0.1 * mottle.fine)
 }
 
