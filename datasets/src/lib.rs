@@ -35,6 +35,7 @@ mod undistorted;
 #[cfg(feature = "video")]
 mod video;
 mod window;
+pub mod world;
 
 pub use calibration::{ASSUMED_HORIZONTAL_FOV_DEG, Calibration};
 pub use dataset::{Dataset, GroundTruth, SourceInfo};

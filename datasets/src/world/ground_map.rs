@@ -1,0 +1,162 @@
+//! The lit ground as images of several scales, made where and when they are first looked at.
+
+use std::sync::OnceLock;
+
+use super::PERIOD_M;
+use super::ground;
+use super::noise::{floor, hash, log2, mix, unit};
+use super::scene::Scene;
+
+/// One scale of the map, cut into tiles. Each tile holds texels at its spacing and at twice that.
+#[derive(Debug)]
+struct Layer {
+    spacing_m: f32,
+    /// Texels along a tile.
+    texels: usize,
+    /// Evaluations per texel and axis.
+    samples: usize,
+    /// Tiles along the world.
+    tiles_across: usize,
+    tiles: Vec<OnceLock<Tile>>,
+}
+
+/// Square roots of lit reflectance, and grain, in 8 bits: the eye's and the file's precision alike.
+type Texel = [u8; 4];
+
+#[derive(Debug)]
+struct Tile {
+    fine: Vec<Texel>,
+    coarse: Vec<Texel>,
+}
+
+/// Lit reflectance and grain over the whole world.
+#[derive(Debug)]
+pub(crate) struct GroundMap {
+    layers: Vec<Layer>,
+}
+
+/// Spacing of the finest texels.
+const FINEST_M: f32 = 0.0625;
+/// Brightest value stored.
+const WHITE: f32 = 1.0;
+
+impl GroundMap {
+    pub(crate) fn new() -> Self {
+        let layer = |spacing_m: f32, texels: usize, samples: usize| {
+            let tiles_across = (PERIOD_M / (spacing_m * texels as f32)) as usize;
+            let mut tiles = Vec::new();
+            tiles.resize_with(tiles_across * tiles_across, OnceLock::new);
+            Layer { spacing_m, texels, samples, tiles_across, tiles }
+        };
+        let finest = layer(FINEST_M, 128, 1);
+        Self {
+            layers: vec![
+                finest,
+                layer(0.25, 64, 2),
+                layer(1.0, 64, 3),
+                layer(4.0, 64, 4),
+                layer(16.0, 32, 6),
+            ],
+        }
+    }
+
+    /// Lit reflectance (linear) and grain at `(x, y)`, averaged over about `footprint_m`.
+    pub(crate) fn sample(&self, scene: &Scene, x: f32, y: f32, footprint_m: f32) -> [f32; 4] {
+        let lod = log2(footprint_m.max(FINEST_M) / FINEST_M).clamp(0.0, 9.0);
+        let level = lod as usize;
+        let t = lod - level as f32;
+        let mut value = self.level(scene, level, x, y);
+        if t > 0.02 && level < 9 {
+            let coarse = self.level(scene, level + 1, x, y);
+            value = std::array::from_fn(|c| mix(value[c], coarse[c], t));
+        }
+        let square = |v: f32| v * v * (WHITE / (255.0 * 255.0));
+        [square(value[0]), square(value[1]), square(value[2]), value[3] / 255.0]
+    }
+
+    fn level(&self, scene: &Scene, level: usize, x: f32, y: f32) -> [f32; 4] {
+        let layer = &self.layers[level / 2];
+        let size_m = layer.spacing_m * layer.texels as f32;
+        let (u, v) = (x / size_m, y / size_m);
+        let (iu, iv) = (floor(u), floor(v));
+        let mask = layer.tiles_across - 1;
+        let (tx, ty) = (iu as usize & mask, iv as usize & mask);
+        let tile = layer.tiles[ty * layer.tiles_across + tx].get_or_init(|| layer.bake(scene, tx, ty));
+        let (texels, count, border) = if level.is_multiple_of(2) {
+            (&tile.fine, layer.texels, 1)
+        } else {
+            (&tile.coarse, layer.texels / 2, 0)
+        };
+        let stride = count + 1 + 2 * border;
+        bilinear(texels, stride, (u - iu as f32) * count as f32, (v - iv as f32) * count as f32, border)
+    }
+}
+
+fn bilinear(texels: &[Texel], stride: usize, x: f32, y: f32, border: usize) -> [f32; 4] {
+    let limit = stride - 2 - border;
+    let (ix, iy) = ((x as usize).min(limit), (y as usize).min(limit));
+    let (fx, fy) = (x - ix as f32, y - iy as f32);
+    let at = (iy + border) * stride + ix + border;
+    let (a, b, c, d) = (texels[at], texels[at + 1], texels[at + stride], texels[at + stride + 1]);
+    let weights = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
+    std::array::from_fn(|k| {
+        weights[0] * f32::from(a[k])
+            + weights[1] * f32::from(b[k])
+            + weights[2] * f32::from(c[k])
+            + weights[3] * f32::from(d[k])
+    })
+}
+
+impl Layer {
+    /// Texels lie at multiples of the spacing; one more row and column on each side serve filtering.
+    fn bake(&self, scene: &Scene, tx: usize, ty: usize) -> Tile {
+        let stride = self.texels + 3;
+        let texel = |i: usize| {
+            let x = (tx * self.texels + i % stride) as f32 - 1.0;
+            let y = (ty * self.texels + i / stride) as f32 - 1.0;
+            self.texel(scene, x * self.spacing_m, y * self.spacing_m)
+        };
+        let fine: Vec<Texel> = (0..stride * stride).map(texel).collect();
+        let coarse = halved(&fine, stride, self.texels / 2 + 1);
+        Tile { fine, coarse }
+    }
+
+    fn texel(&self, scene: &Scene, x: f32, y: f32) -> Texel {
+        let n = self.samples as u32;
+        let mut sum = [0.0_f32; 4];
+        for (i, j) in (0..n).flat_map(|j| (0..n).map(move |i| (i, j))) {
+            let h = hash(x.to_bits() ^ i, y.to_bits() ^ j, 11);
+            let place = |k: u32, h: u32| {
+                let jitter = if n > 1 { unit(h) } else { 0.5 };
+                ((k as f32 + jitter) / n as f32 - 0.5) * self.spacing_m
+            };
+            let (x, y) = (x + place(i, h), y + place(j, h.wrapping_mul(0x9E37_79B1)));
+            let (color, grain) = ground::lit(scene, x.rem_euclid(PERIOD_M), y.rem_euclid(PERIOD_M));
+            sum[0] += color[0];
+            sum[1] += color[1];
+            sum[2] += color[2];
+            sum[3] += grain;
+        }
+        let share = 1.0 / (n * n) as f32;
+        let root = |v: f32| ((v * share / WHITE).sqrt() * 255.0 + 0.5) as u8;
+        [root(sum[0]), root(sum[1]), root(sum[2]), (sum[3] * share * 255.0 + 0.5) as u8]
+    }
+}
+
+/// Every other texel, averaged with its neighbours by the tent `1 2 1`.
+fn halved(fine: &[Texel], stride: usize, count: usize) -> Vec<Texel> {
+    let pixel = |i: usize| {
+        let (x, y) = (2 * (i % count), 2 * (i / count));
+        let mut sum = [0_u32; 4];
+        for (dy, wy) in [1, 2, 1].into_iter().enumerate() {
+            for (dx, wx) in [1, 2, 1].into_iter().enumerate() {
+                let texel = fine[(y + dy) * stride + x + dx];
+                for (sum, value) in sum.iter_mut().zip(texel) {
+                    *sum += wx * wy * u32::from(value);
+                }
+            }
+        }
+        sum.map(|v| ((v + 8) / 16) as u8)
+    };
+    (0..count * count).map(pixel).collect()
+}
