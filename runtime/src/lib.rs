@@ -1,1 +1,3 @@
-//! skeleton
+//! The graph that flies.
+
+pub mod graph;
