@@ -344,12 +344,8 @@ impl<S: Stage> Node for Branch<S> {
         if job.is_packet {
             self.meter.count_failed();
         }
-        let loss = Loss {
-            seq: job.seq,
-            stamp: job.stamp,
-            stage: self.meter.name(),
-            fault: Fault::Stall(taken),
-        };
+        let loss =
+            Loss { seq: job.seq, stamp: job.stamp, stage: self.meter.name(), fault: Fault::Stall(taken) };
         let successor = Successor { generation: desk.generation, loss: Some(loss) };
         Some(Stalled { successor, in_a_row: desk.stalls_in_a_row })
     }

@@ -8,7 +8,8 @@ pub fn process_cpu() -> Duration {
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // Fields 14 and 15 (utime, stime) of proc(5); the second, in parentheses, may itself hold blanks.
     let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 = after_name.split_whitespace().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
+    let ticks: u64 =
+        after_name.split_whitespace().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
     // The kernel reports in hundredths to user space on every architecture (USER_HZ).
     Duration::from_millis(ticks * 10)
 }

@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use geometry::{Frame, Timestamp};
-use serde::{Deserialize, Serialize};
 
 use super::meter::Meter;
 use super::packet::{Fault, Loss, Message, Packet, Trace};
@@ -21,8 +20,7 @@ pub enum Limiter {
 }
 
 /// What became of an input frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
     /// It was let in.
     Admitted,
@@ -32,6 +30,25 @@ pub enum Outcome {
     Failed,
     /// It was let in, and cost the estimator a restart.
     Restarted,
+}
+
+impl Outcome {
+    /// Its name in `admitted.csv`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Admitted => "admitted",
+            Self::Dropped => "dropped",
+            Self::Failed => "failed",
+            Self::Restarted => "restarted",
+        }
+    }
+
+    /// The outcome of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Admitted, Self::Dropped, Self::Failed, Self::Restarted]
+            .into_iter()
+            .find(|o| o.as_str() == name)
+    }
 }
 
 /// Every input frame gives one of these, whatever becomes of it; the recorder's source of truth.

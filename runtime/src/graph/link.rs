@@ -66,10 +66,7 @@ pub fn link<T>(link: Link, meter: &Arc<Meter>) -> (Sender<T>, Receiver<T>) {
             let (packet, reset) = (ArrayQueue::new(1), ArrayQueue::new(1));
             let slot = Arc::new(Slot { packet, reset, closed: AtomicBool::new(false) });
             let (sender, receiver) = bounded(1);
-            (
-                Outbox::Latest { slot: Arc::clone(&slot), wake: sender },
-                Inbox::Latest { slot, wake: receiver },
-            )
+            (Outbox::Latest { slot: Arc::clone(&slot), wake: sender }, Inbox::Latest { slot, wake: receiver })
         }
     };
     (Sender { outbox, meter: Arc::clone(meter) }, Receiver { inbox, meter: Arc::clone(meter) })

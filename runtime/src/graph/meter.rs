@@ -80,7 +80,8 @@ impl Meter {
     /// The counters now.
     pub fn counters(&self) -> BranchCounters {
         // Outcomes before arrivals: a packet counted as resolved is then always counted as received too.
-        let (out, dropped, failed) = (self.out.load(SeqCst), self.dropped.load(SeqCst), self.failed.load(SeqCst));
+        let (out, dropped, failed) =
+            (self.out.load(SeqCst), self.dropped.load(SeqCst), self.failed.load(SeqCst));
         let (restarts, stalls) = (self.restarts.load(SeqCst), self.stalls.load(SeqCst));
         BranchCounters { received: self.received.load(SeqCst), out, dropped, failed, restarts, stalls }
     }

@@ -141,7 +141,11 @@ impl Crew<'_> {
         for (index, node) in self.nodes.iter().enumerate() {
             let Some(stalled) = node.relieve() else { continue };
             let stage = node.meter().name();
-            tracing::error!(stage, in_a_row = stalled.in_a_row, "the stage missed its deadline and is replaced");
+            tracing::error!(
+                stage,
+                in_a_row = stalled.in_a_row,
+                "the stage missed its deadline and is replaced"
+            );
             if stalled.in_a_row == node.supervision().max_stalls_in_a_row {
                 let hung = HungStage { stage, stalls: stalled.in_a_row };
                 (watch.escalate)(&hung);
