@@ -6,7 +6,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use datasets::{Dataset, SourceInfo};
-use geometry::{Frame, Trajectory};
+use geometry::Frame;
+#[cfg(feature = "viewer")]
+use geometry::Trajectory;
+#[cfg(feature = "viewer")]
+use rerun::RecordingStream;
 use serde_json::Map;
 use vo::{VisualOdometry, VoConfig};
 
@@ -14,8 +18,12 @@ use crate::RuntimeError;
 use crate::graph::{
     CancelFlag, Entrance, Graph, HungStage, Input, Limiter, Schedule, Supervision, Watch, process_cpu,
 };
+#[cfg(feature = "viewer")]
+use crate::run::RECORDING;
 use crate::run::{FlightTable, MANIFEST, Manifest, RunDirectory, SourceTable, VersionsTable};
 use crate::sinks::files::{Disk, Storage};
+#[cfg(feature = "viewer")]
+use crate::sinks::{DEFAULT_VIEWER, RerunSink, RerunTarget, open_stream, spawn_viewer};
 use crate::sinks::{Observer, Progress, ProgressSink, Recorder, RecorderInput, RecorderSink};
 use crate::stages::{Anchor, EstimatorFactory, OdometryStage};
 use crate::summary::{Ended, FlightSummary, SourceLog};
@@ -181,8 +189,8 @@ impl Flight {
     ) -> Result<FlightSummary, RuntimeError> {
         let info = self.source.info().clone();
         let mut summary = FlightSummary::of(&info, self.config.warm_up_frames);
-        let mut sinks = self.open_sinks(&info)?;
-        let graph = self.build(graph, limiter, &mut sinks)?;
+        let sinks = self.open_sinks(&info)?;
+        let graph = self.build(graph, limiter, &sinks);
         let (meters, log) = (graph.meters(), Log::default());
         let (began, cpu_before) = (Instant::now(), process_cpu());
         let mut source = self.source;
@@ -207,12 +215,7 @@ impl Flight {
     }
 
     /// The graph, from the entrance to the sinks.
-    fn build(
-        &mut self,
-        mut graph: Graph,
-        limiter: Limiter,
-        sinks: &mut Sinks,
-    ) -> Result<Graph, RuntimeError> {
+    fn build(&self, mut graph: Graph, limiter: Limiter, sinks: &Sinks) -> Graph {
         let source = graph.entrance(limiter);
 
         let (estimator, anchor) = (Arc::clone(&self.estimator), Anchor::default());
@@ -231,13 +234,26 @@ impl Flight {
             );
             graph.sink("recorder", everything, Supervision::default(), move || Ok(recorder.clone()));
         }
-        Ok(graph)
+
+        #[cfg(feature = "viewer")]
+        if let Some(stream) = sinks.recording.clone() {
+            let open = move || Ok(RerunSink::new(stream.clone()));
+            graph.sink("recording", odometry.block(ROOM), Supervision::default(), open);
+        }
+
+        #[cfg(feature = "viewer")]
+        if let Some(target) = sinks.viewer.clone() {
+            // Opened on the viewer's own thread, which alone waits where nobody reads at the other end.
+            let truth = sinks.truth.clone();
+            let open = move || Ok(RerunSink::new(open_stream(&target, truth.as_ref())?));
+            graph.sink("viewer", odometry.latest(), Supervision::default(), open);
+        }
+        graph
     }
 
     fn open_sinks(&mut self, info: &SourceInfo) -> Result<Sinks, RuntimeError> {
         let observer = std::mem::replace(&mut self.observer, Box::new(|_| ()));
         let progress = ProgressSink::new(observer, info.frame_count);
-        let truth = self.source.ground_truth().and_then(|truth| truth.trajectory.clone());
         let stores_frames = self.config.stores_frames.unwrap_or(info.live);
         let recorder = match &self.run {
             Some(run) => {
@@ -246,7 +262,36 @@ impl Flight {
             }
             None => None,
         };
-        Ok(Sinks { progress, recorder, truth })
+        #[cfg(feature = "viewer")]
+        let truth = self.source.ground_truth().and_then(|truth| truth.trajectory.clone());
+        Ok(Sinks {
+            progress,
+            recorder,
+            #[cfg(feature = "viewer")]
+            recording: self.open_recording(truth.as_ref())?,
+            #[cfg(feature = "viewer")]
+            viewer: self.open_viewer()?,
+            #[cfg(feature = "viewer")]
+            truth,
+        })
+    }
+
+    #[cfg(feature = "viewer")]
+    fn open_recording(&self, truth: Option<&Trajectory>) -> Result<Option<RecordingStream>, RuntimeError> {
+        let run = self.run.as_ref().filter(|_| self.config.recording);
+        run.map(|run| open_stream(&RerunTarget::File(run.path().join(RECORDING)), truth)).transpose()
+    }
+
+    #[cfg(feature = "viewer")]
+    fn open_viewer(&self) -> Result<Option<RerunTarget>, RuntimeError> {
+        match &self.config.viewer {
+            Viewer::Headless => Ok(None),
+            Viewer::Connect(address) => Ok(Some(RerunTarget::Address(address.clone()))),
+            Viewer::Spawn => {
+                spawn_viewer()?;
+                Ok(Some(RerunTarget::Address(DEFAULT_VIEWER.into())))
+            }
+        }
     }
 
     fn manifest(&self, info: &SourceInfo, frames_stored: bool) -> Manifest {
@@ -283,6 +328,11 @@ const ERRORS_KEPT: usize = 100;
 struct Sinks {
     progress: ProgressSink,
     recorder: Option<RecorderSink>,
+    #[cfg(feature = "viewer")]
+    recording: Option<RecordingStream>,
+    #[cfg(feature = "viewer")]
+    viewer: Option<RerunTarget>,
+    #[cfg(feature = "viewer")]
     truth: Option<Trajectory>,
 }
 

@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn latest_at_never_looks_ahead() {
         let mut recent = LatestAt::new(3);
-        [10, 30, 20, 40].map(|nanos| recent.push(packet(nanos, nanos)));
+        [10, 30, 20, 40].into_iter().for_each(|nanos| recent.push(packet(nanos, nanos)));
         let at = |nanos| recent.at(Timestamp::from_nanos(nanos)).map(|p| *p.payload);
         assert_eq!((at(19), at(20), at(35), at(99)), (None, Some(20), Some(30), Some(40)));
     }

@@ -238,7 +238,7 @@ mod tests {
     fn a_reset_is_not_overwritten_and_comes_before_what_follows_it() {
         let meter = Arc::new(Meter::new("test", 0));
         let (sender, receiver) = link(Link::Latest, &meter);
-        [packet(0), reset(1), packet(2), packet(3)].map(|message| sender.send(message));
+        [packet(0), reset(1), packet(2), packet(3)].into_iter().for_each(|message| sender.send(message));
         drop(sender);
         assert_eq!(drain(&receiver), ["reset", "3"]);
         assert_eq!(meter.counters().dropped, 2);

@@ -131,3 +131,29 @@ impl Estimator for DeadReckoning {
         }
     }
 }
+
+/// A recorded source that makes its frames as they are asked for.
+pub struct Endless {
+    info: SourceInfo,
+    next: u64,
+    count: u64,
+}
+
+impl Endless {
+    /// Frames `0..count`.
+    pub fn new(count: u64) -> Self {
+        let info = SourceInfo { frame_count: Some(count as usize), ..Made::recorded(0).info };
+        Self { info, next: 0, count }
+    }
+}
+
+impl Dataset for Endless {
+    fn info(&self) -> &SourceInfo {
+        &self.info
+    }
+
+    fn next_frame(&mut self) -> Result<Option<Frame>, DatasetError> {
+        self.next += 1;
+        Ok((self.next <= self.count).then(|| frame(self.next - 1)))
+    }
+}
