@@ -1,4 +1,5 @@
 //! The graph under injected faults: nothing is lost without being counted, and nothing but the faulty stage pays.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may, as the tests themselves do")]
 
 mod common;
 

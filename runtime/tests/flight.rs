@@ -1,4 +1,5 @@
 //! Whole flights: what they leave behind, and that a replay repeats them.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may, as the tests themselves do")]
 
 mod common;
 

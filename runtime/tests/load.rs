@@ -1,4 +1,5 @@
 //! What must not grow and what must not wait.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may, as the tests themselves do")]
 
 mod common;
 

@@ -1,5 +1,6 @@
 //! The rerun sink: what it writes, and that nobody waits for it.
 #![cfg(feature = "viewer")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "the helpers of tests may, as the tests themselves do")]
 
 mod common;
 

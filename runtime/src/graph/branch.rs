@@ -122,8 +122,8 @@ impl<S: Stage> Branch<S> {
     fn handle(&self, worker: &mut Worker<S>, message: Message<S::Input>) -> Result<(), GivenUp> {
         match message {
             Message::Packet(packet) => self.handle_packet(worker, &packet),
-            Message::Lost(loss) => self.handle_loss(worker, loss, false),
-            Message::Reset(loss) => self.handle_loss(worker, loss, true),
+            Message::Lost(loss) => self.handle_loss(worker, &loss, false),
+            Message::Reset(loss) => self.handle_loss(worker, &loss, true),
         }
     }
 
@@ -170,9 +170,9 @@ impl<S: Stage> Branch<S> {
         self.meter.count_out();
     }
 
-    fn handle_loss(&self, worker: &mut Worker<S>, loss: Loss, reset: bool) -> Result<(), GivenUp> {
+    fn handle_loss(&self, worker: &mut Worker<S>, loss: &Loss, reset: bool) -> Result<(), GivenUp> {
         let result = self.attempt(worker, loss.seq, loss.stamp, false, |stage| {
-            stage.lost(&loss);
+            stage.lost(loss);
             if reset {
                 stage.reset();
             }
@@ -180,7 +180,7 @@ impl<S: Stage> Branch<S> {
         })?;
         self.outlets.send(&if reset { Message::Reset(loss.clone()) } else { Message::Lost(loss.clone()) });
         if let Err(fault) = result {
-            self.tell(Loss { stage: self.meter.name(), fault, ..loss });
+            self.tell(Loss { stage: self.meter.name(), fault, ..loss.clone() });
             self.pause(worker);
         }
         Ok(())

@@ -32,7 +32,7 @@ impl StampGate {
         if !is_jump && stamp <= last {
             return Err(last);
         }
-        if is_jump && !self.suspect.is_some_and(|suspect| suspect < stamp) {
+        if is_jump && self.suspect.is_none_or(|suspect| suspect >= stamp) {
             self.suspect = Some(stamp);
             return Err(last);
         }

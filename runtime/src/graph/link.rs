@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-use crossbeam_channel::{RecvTimeoutError, TryRecvError, bounded};
+use crossbeam_channel::{RecvTimeoutError, bounded};
 use crossbeam_queue::ArrayQueue;
 
 use super::meter::Meter;
@@ -167,10 +167,7 @@ impl<T> Receiver<T> {
     /// The next message, if there is one now.
     pub fn try_receive(&self) -> Option<Message<T>> {
         match &self.inbox {
-            Inbox::Block(receiver) => match receiver.try_recv() {
-                Ok(message) => Some(message),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            },
+            Inbox::Block(receiver) => receiver.try_recv().ok(),
             Inbox::Latest { slot, .. } => slot.take(),
         }
     }
