@@ -4,6 +4,7 @@
 //! recording stays small; pose, trajectory and plots are sent for every frame. The estimate of one camera has no metric
 //! scale, so the true trajectory, where there is one, is shown in its own scale, from the same first pose.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 
 use geometry::{DepthImage, Frame, PinholeCamera, Se3, Timestamp, Trajectory};
@@ -44,6 +45,9 @@ const JPEG_QUALITY: u8 = 75;
 /// Poses per piece of the trajectory. Each frame sends the piece it belongs to again, so pieces are short.
 const PIECE: usize = 64;
 
+/// Frames that a track's tail reaches back.
+const TAIL: usize = 8;
+
 const TRACKED: [u8; 3] = [80, 220, 120];
 const OUTLIER: [u8; 3] = [230, 90, 70];
 const ESTIMATE: [u8; 3] = [90, 170, 255];
@@ -58,6 +62,8 @@ pub struct RerunSink {
     camera: Option<PinholeCamera>,
     piece: Vec<[f32; 3]>,
     piece_index: usize,
+    /// Where each track has been lately, newest last.
+    tails: BTreeMap<u64, VecDeque<[f32; 2]>>,
 }
 
 /// Starts the `rerun` on the path.
@@ -131,7 +137,15 @@ impl RerunSink {
     /// A sink on an open stream. Clones of the stream go on where this one ends.
     pub fn new(stream: RecordingStream) -> Self {
         let piece = Vec::with_capacity(PIECE + 1);
-        Self { stream, epoch: None, last_image: None, camera: None, piece, piece_index: 0 }
+        Self {
+            stream,
+            epoch: None,
+            last_image: None,
+            camera: None,
+            piece,
+            piece_index: 0,
+            tails: BTreeMap::new(),
+        }
     }
 
     fn set_time(&mut self, seq: u64, stamp: Timestamp) {
@@ -195,6 +209,18 @@ impl RerunSink {
         self.stream.log("plots/state", &rerun::Scalars::new([state]))
     }
 
+    fn follow(&mut self, tracks: &[TrackView]) {
+        let mut known = std::mem::take(&mut self.tails);
+        for track in tracks {
+            let mut tail = known.remove(&track.id).unwrap_or_default();
+            tail.push_back(track.pixel);
+            if tail.len() > TAIL {
+                tail.pop_front();
+            }
+            self.tails.insert(track.id, tail);
+        }
+    }
+
     /// Whether the next image is due. By the stamps, so that a replay shows the same.
     fn is_image_due(&mut self, stamp: Timestamp) -> bool {
         let age = |last: Timestamp| stamp.as_nanos() - last.as_nanos();
@@ -228,7 +254,9 @@ impl RerunSink {
         let heads = tracks.iter().map(|track| scaled(track.pixel));
         let heads = rerun::Points2D::new(heads).with_colors(colors.iter().copied());
         self.stream.log(format!("{IMAGE}/tracks"), &heads.with_radii([rerun::Radius::new_ui_points(2.5)]))?;
-        let tails = tracks.iter().map(|track| [scaled(track.previous_pixel), scaled(track.pixel)]);
+        let tail =
+            |track: &TrackView| self.tails.get(&track.id).into_iter().flatten().map(|p| scaled(*p)).collect();
+        let tails = tracks.iter().map(tail).collect::<Vec<Vec<_>>>();
         let tails = rerun::LineStrips2D::new(tails).with_colors(colors);
         self.stream.log(format!("{IMAGE}/tails"), &tails)
     }
@@ -244,6 +272,7 @@ impl Stage for RerunSink {
         self.send_pose(&registered.odometry)?;
         self.send_map(&registered.odometry.points, &registered.odometry.keyframes)?;
         self.send_plots(input)?;
+        self.follow(&registered.odometry.tracks);
         if self.is_image_due(input.stamp) {
             self.send_image(registered)?;
         }
@@ -251,6 +280,7 @@ impl Stage for RerunSink {
     }
 
     fn reset(&mut self) {
+        self.tails.clear();
         self.next_piece();
     }
 
