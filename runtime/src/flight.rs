@@ -1,0 +1,393 @@
+//! From a source to a run directory: the facade.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use datasets::{Dataset, SourceInfo};
+use geometry::Frame;
+#[cfg(feature = "viewer")]
+use geometry::Trajectory;
+#[cfg(feature = "viewer")]
+use rerun::RecordingStream;
+use serde_json::Map;
+use vo::{VisualOdometry, VoConfig};
+
+use crate::RuntimeError;
+use crate::graph::{
+    CancelFlag, Entrance, Graph, HungStage, Input, Limiter, Schedule, Supervision, Watch, process_cpu,
+};
+#[cfg(feature = "viewer")]
+use crate::run::RECORDING;
+use crate::run::{FlightTable, MANIFEST, Manifest, RunDirectory, SourceTable, VersionsTable};
+use crate::sinks::files::{Disk, Storage};
+#[cfg(feature = "viewer")]
+use crate::sinks::{DEFAULT_VIEWER, RerunSink, RerunTarget, open_stream, spawn_viewer};
+use crate::sinks::{Observer, Progress, ProgressSink, Recorder, RecorderInput, RecorderSink};
+use crate::stages::{Anchor, EstimatorFactory, OdometryStage};
+use crate::summary::{Ended, FlightSummary, SourceLog};
+
+/// The numbers of a flight.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlightConfig {
+    /// Threads to fly, inline to evaluate.
+    pub schedule: Schedule,
+    /// Numbers of the estimator.
+    pub vo: VoConfig,
+    /// What the user typed for the source; a replay opens it again.
+    pub source_spec: String,
+    /// Frames of a live source under way at once; more are dropped. A recorded source waits for each of its frames.
+    pub max_in_flight: u64,
+    /// Longest time for one frame before the odometry counts as stalled.
+    pub odometry_deadline: Duration,
+    /// Frames at the start that the latencies leave out.
+    pub warm_up_frames: u64,
+    /// Source errors in a row that end the flight.
+    pub max_source_errors: usize,
+    /// Longest silence of a live source.
+    pub source_timeout: Duration,
+    /// Whether the frames are stored; `None` for only those of a live source, which can't be had again.
+    pub stores_frames: Option<bool>,
+    /// Whether a recording for the rerun viewer is written into the run directory.
+    pub recording: bool,
+    /// A viewer to be shown everything live.
+    pub viewer: Viewer,
+}
+
+/// A live viewer.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Viewer {
+    /// None.
+    #[default]
+    Headless,
+    /// One that listens at this address: `rerun+http://127.0.0.1:9876/proxy`.
+    Connect(String),
+    /// The `rerun` on the path, started for this flight.
+    Spawn,
+}
+
+impl Default for FlightConfig {
+    fn default() -> Self {
+        Self {
+            schedule: Schedule::Threads,
+            vo: VoConfig::default(),
+            source_spec: String::new(),
+            max_in_flight: 2,
+            odometry_deadline: Duration::from_secs(2),
+            warm_up_frames: 10,
+            max_source_errors: 50,
+            source_timeout: Duration::from_secs(10),
+            stores_frames: None,
+            recording: false,
+            viewer: Viewer::Headless,
+        }
+    }
+}
+
+/// A flight about to begin.
+///
+/// ```no_run
+/// # use kestrel_runtime::{Flight, FlightConfig, run::RunDirectory};
+/// # fn source() -> Box<dyn datasets::Dataset> { unimplemented!() }
+/// let run = RunDirectory::create("out".as_ref())?;
+/// let flight = Flight::new(source(), FlightConfig::default()).into_run(run);
+/// let summary = flight.observed_by(|progress| eprintln!("{:.1} fps", progress.fps)).run()?;
+/// # Ok::<(), kestrel_runtime::RuntimeError>(())
+/// ```
+pub struct Flight {
+    source: Box<dyn Dataset>,
+    config: FlightConfig,
+    estimator: EstimatorFactory,
+    run: Option<RunDirectory>,
+    storage: Arc<dyn Storage>,
+    observer: Observer,
+    cancel: CancelFlag,
+    escalate: Box<dyn FnMut(&HungStage)>,
+}
+
+impl Flight {
+    /// A flight over `source` that nobody watches and that leaves nothing behind.
+    pub fn new(source: Box<dyn Dataset>, config: FlightConfig) -> Self {
+        let vo = config.vo.clone();
+        Self {
+            source,
+            config,
+            estimator: Arc::new(move || Box::new(VisualOdometry::new(vo.clone()))),
+            run: None,
+            storage: Arc::new(Disk),
+            observer: Box::new(|_| ()),
+            cancel: CancelFlag::default(),
+            escalate: Box::new(|_| ()),
+        }
+    }
+
+    /// Records into `run`.
+    pub fn into_run(self, run: RunDirectory) -> Self {
+        Self { run: Some(run), ..self }
+    }
+
+    /// Makes the recorder's files by `storage` instead of on the disk.
+    pub fn with_storage(self, storage: Arc<dyn Storage>) -> Self {
+        Self { storage, ..self }
+    }
+
+    /// Flies another estimator than [`VisualOdometry`].
+    pub fn with_estimator(self, estimator: EstimatorFactory) -> Self {
+        Self { estimator, ..self }
+    }
+
+    /// Tells `observer` of every frame, in order and without exception; the estimator waits for it.
+    pub fn observed_by(self, observer: impl FnMut(&Progress) + Send + 'static) -> Self {
+        Self { observer: Box::new(observer), ..self }
+    }
+
+    /// Ends early, and cleanly, when `cancel` says so.
+    pub fn cancelled_by(self, cancel: CancelFlag) -> Self {
+        Self { cancel, ..self }
+    }
+
+    /// Calls `escalate` where a stage hangs for good; see [`Watch::escalate`].
+    pub fn escalating_to(self, escalate: impl FnMut(&HungStage) + 'static) -> Self {
+        Self { escalate: Box::new(escalate), ..self }
+    }
+
+    /// Flies to the end of the source.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] where the flight can't begin or its metrics not be written. What goes wrong on the way is in the
+    /// summary: see [`FlightSummary::is_clean`].
+    pub fn run(self) -> Result<FlightSummary, RuntimeError> {
+        let limiter = match self.source.info().live {
+            true => Limiter::Drop(self.config.max_in_flight),
+            // One at a time: a second would only wait, and make the latency look worse than it is.
+            false => Limiter::Wait(1),
+        };
+        let source_timeout = self.source.info().live.then_some(self.config.source_timeout);
+        let graph = Graph::new(self.config.schedule).with_warm_up(self.config.warm_up_frames);
+        let (cancel, patience) = (self.cancel.clone(), self.config.max_source_errors);
+        self.fly(graph, limiter, source_timeout, move |source, entrance, step, log| {
+            pump(source, entrance, step, &cancel, patience, log)
+        })
+    }
+
+    pub(crate) fn cancel_flag(&self) -> CancelFlag {
+        self.cancel.clone()
+    }
+
+    pub(crate) fn set_recording(&mut self, recording: bool) {
+        self.config.recording = recording;
+    }
+
+    /// What both a flight and a replay do, around the function that feeds the entrance.
+    pub(crate) fn fly(
+        mut self,
+        graph: Graph,
+        limiter: Limiter,
+        source_timeout: Option<Duration>,
+        feed: impl FnOnce(&mut dyn Dataset, &Entrance, &dyn Fn(), &Log) -> Ended + Send + 'static,
+    ) -> Result<FlightSummary, RuntimeError> {
+        let info = self.source.info().clone();
+        let mut summary = FlightSummary::of(&info, self.config.warm_up_frames);
+        let sinks = self.open_sinks(&info)?;
+        let graph = self.build(graph, limiter, &sinks);
+        let (meters, log) = (graph.meters(), Log::default());
+        let (began, cpu_before) = (Instant::now(), process_cpu());
+        let mut source = self.source;
+        let source_log = Arc::clone(&log);
+        let mut watch = Watch { cancel: self.cancel.clone(), escalate: &mut self.escalate, source_timeout };
+        let hung = graph.run(&mut watch, move |entrance, step| {
+            let ended = feed(&mut *source, entrance, step, &source_log);
+            lock(&source_log).ended = Some(ended);
+        });
+        let hung = hung.map_err(RuntimeError::Thread)?;
+        lock(&log).cancelled = self.cancel.is_cancelled();
+        summary.measure(&meters, sinks.progress.tally(), began.elapsed(), process_cpu() - cpu_before);
+        summary.end(&hung, lock(&log).clone());
+        summary.recording_faults = sinks.recorder.iter().flat_map(RecorderSink::faults).collect();
+        if let Some(run) = &self.run
+            && let Err(error) = summary.write(run, Map::new())
+        {
+            // A full disk must not cost the summary itself.
+            summary.recording_faults.push(error.to_string());
+        }
+        Ok(summary)
+    }
+
+    /// The graph, from the entrance to the sinks.
+    fn build(&self, mut graph: Graph, limiter: Limiter, sinks: &Sinks) -> Graph {
+        let source = graph.entrance(limiter);
+
+        let (estimator, anchor) = (Arc::clone(&self.estimator), Anchor::default());
+        let deadline = Supervision::with_deadline(self.config.odometry_deadline);
+        let odometry = graph.stage("odometry", source.frames.block(ROOM), deadline, move || {
+            Ok(OdometryStage::new(Arc::clone(&estimator), anchor.clone()))
+        });
+
+        let progress = sinks.progress.clone();
+        graph.sink("progress", odometry.block(ROOM), Supervision::default(), move || Ok(progress.clone()));
+
+        if let Some(recorder) = sinks.recorder.clone() {
+            let everything = Input::merged(
+                RECORDER_ROOM,
+                [source.admissions.map(RecorderInput::Admission), odometry.map(RecorderInput::Registered)],
+            );
+            graph.sink("recorder", everything, Supervision::default(), move || Ok(recorder.clone()));
+        }
+
+        #[cfg(feature = "viewer")]
+        if let Some(stream) = sinks.recording.clone() {
+            let open = move || Ok(RerunSink::new(stream.clone()));
+            graph.sink("recording", odometry.block(ROOM), Supervision::default(), open);
+        }
+
+        #[cfg(feature = "viewer")]
+        if let Some(target) = sinks.viewer.clone() {
+            // Opened on the viewer's own thread, which alone waits where nobody reads at the other end.
+            let truth = sinks.truth.clone();
+            let open = move || Ok(RerunSink::new(open_stream(&target, truth.as_ref())?));
+            graph.sink("viewer", odometry.latest(), Supervision::default(), open);
+        }
+        graph
+    }
+
+    fn open_sinks(&mut self, info: &SourceInfo) -> Result<Sinks, RuntimeError> {
+        let observer = std::mem::replace(&mut self.observer, Box::new(|_| ()));
+        let progress = ProgressSink::new(observer, info.frame_count);
+        let stores_frames = self.config.stores_frames.unwrap_or(info.live);
+        let recorder = match &self.run {
+            Some(run) => {
+                run.write(MANIFEST, &self.manifest(info, stores_frames).to_toml()?)?;
+                Some(RecorderSink::new(Recorder::create(run, &self.storage, stores_frames)))
+            }
+            None => None,
+        };
+        #[cfg(feature = "viewer")]
+        let truth = self.source.ground_truth().and_then(|truth| truth.trajectory.clone());
+        Ok(Sinks {
+            progress,
+            recorder,
+            #[cfg(feature = "viewer")]
+            recording: self.open_recording(truth.as_ref())?,
+            #[cfg(feature = "viewer")]
+            viewer: self.open_viewer()?,
+            #[cfg(feature = "viewer")]
+            truth,
+        })
+    }
+
+    #[cfg(feature = "viewer")]
+    fn open_recording(&self, truth: Option<&Trajectory>) -> Result<Option<RecordingStream>, RuntimeError> {
+        let run = self.run.as_ref().filter(|_| self.config.recording);
+        run.map(|run| open_stream(&RerunTarget::File(run.path().join(RECORDING)), truth)).transpose()
+    }
+
+    #[cfg(feature = "viewer")]
+    fn open_viewer(&self) -> Result<Option<RerunTarget>, RuntimeError> {
+        match &self.config.viewer {
+            Viewer::Headless => Ok(None),
+            Viewer::Connect(address) => Ok(Some(RerunTarget::Address(address.clone()))),
+            Viewer::Spawn => {
+                spawn_viewer()?;
+                Ok(Some(RerunTarget::Address(DEFAULT_VIEWER.into())))
+            }
+        }
+    }
+
+    fn manifest(&self, info: &SourceInfo, frames_stored: bool) -> Manifest {
+        let config = &self.config;
+        Manifest {
+            source: SourceTable {
+                spec: config.source_spec.clone(),
+                name: info.name.clone(),
+                live: info.live,
+                frames_stored,
+                assumptions: info.assumptions.clone(),
+                camera: (&*info.camera).into(),
+            },
+            flight: FlightTable {
+                schedule: config.schedule,
+                max_in_flight: config.max_in_flight,
+                odometry_deadline_ms: config.odometry_deadline.as_millis() as u64,
+                warm_up_frames: config.warm_up_frames,
+            },
+            vo: (&config.vo).into(),
+            versions: VersionsTable::default(),
+        }
+    }
+}
+
+/// Messages a consumer may fall behind.
+const ROOM: usize = 4;
+/// The same for the recorder, which may have to wait for the disk.
+const RECORDER_ROOM: usize = 32;
+/// Source errors kept with their text.
+const ERRORS_KEPT: usize = 100;
+
+/// The sinks whose state is read after the flight.
+struct Sinks {
+    progress: ProgressSink,
+    recorder: Option<RecorderSink>,
+    #[cfg(feature = "viewer")]
+    recording: Option<RecordingStream>,
+    #[cfg(feature = "viewer")]
+    viewer: Option<RerunTarget>,
+    #[cfg(feature = "viewer")]
+    truth: Option<Trajectory>,
+}
+
+pub(crate) type Log = Arc<Mutex<SourceLog>>;
+
+pub(crate) fn lock(log: &Log) -> std::sync::MutexGuard<'_, SourceLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Feeds the entrance from the source until one of them ends.
+fn pump(
+    source: &mut dyn Dataset,
+    entrance: &Entrance,
+    step: &dyn Fn(),
+    cancel: &CancelFlag,
+    max_errors: usize,
+    log: &Log,
+) -> Ended {
+    let mut errors_in_a_row = 0;
+    while !cancel.is_cancelled() && !entrance.is_closed() {
+        match next_frame(source) {
+            Ok(Some(frame)) => {
+                errors_in_a_row = 0;
+                entrance.offer(frame);
+            }
+            Ok(None) => return Ended::EndOfSource,
+            Err(error) => {
+                errors_in_a_row += 1;
+                note_error(log, error);
+                entrance.fail();
+            }
+        }
+        step();
+        if errors_in_a_row > max_errors {
+            return Ended::TooManySourceErrors;
+        }
+    }
+    if cancel.is_cancelled() { Ended::Cancelled } else { Ended::SourceSilent }
+}
+
+/// The next frame, or why there is none; a source that panics has an error.
+pub(crate) fn next_frame(source: &mut dyn Dataset) -> Result<Option<Frame>, String> {
+    let result = catch_unwind(AssertUnwindSafe(|| source.next_frame()));
+    result.map_err(|panic| format!("the source panicked: {}", text_of(&*panic)))?.map_err(|e| e.to_string())
+}
+
+fn text_of(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+}
+
+pub(crate) fn note_error(log: &Log, error: String) {
+    tracing::error!("{error}");
+    let mut log = lock(log);
+    if log.errors.len() < ERRORS_KEPT {
+        log.errors.push(error);
+    }
+}

@@ -1,0 +1,148 @@
+//! Flying a recorded run again.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use datasets::{Dataset, DatasetError};
+
+use crate::flight::{Log, next_frame, note_error};
+use crate::graph::{CancelFlag, Entrance, Graph, Limiter, Outcome, Schedule};
+use crate::run::{AdmittedRow, Manifest, RunDirectory, StoredFrames, read_admitted};
+use crate::sinks::Progress;
+use crate::stages::EstimatorFactory;
+use crate::summary::Ended;
+use crate::{Flight, FlightConfig, FlightSummary, RuntimeError};
+
+/// A replay about to begin: the frames that a flight let in, and its restarts, once more and inline. The estimator sees
+/// exactly what it saw in flight, so the trajectory is the same to the last byte wherever it is deterministic.
+pub struct Replay {
+    manifest: Manifest,
+    rows: Vec<AdmittedRow>,
+    flight: Flight,
+}
+
+/// Replays the run in `run_dir` into `out_dir`; `open` opens the source of a run whose frames are not stored with it.
+///
+/// # Errors
+/// As [`Replay::open`] and [`Replay::run`].
+pub fn replay(
+    run_dir: &Path,
+    out_dir: &Path,
+    open: impl FnOnce(&Manifest) -> Result<Box<dyn Dataset>, DatasetError>,
+) -> Result<FlightSummary, RuntimeError> {
+    Replay::open(run_dir, open)?.run(out_dir)
+}
+
+impl Replay {
+    /// Reads a run and opens its frames: those stored with it, or else the source that `open` gives.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] where the run can't be understood or its source not be opened.
+    pub fn open(
+        run_dir: &Path,
+        open: impl FnOnce(&Manifest) -> Result<Box<dyn Dataset>, DatasetError>,
+    ) -> Result<Self, RuntimeError> {
+        let (manifest, rows) = (Manifest::read(run_dir)?, read_admitted(run_dir)?);
+        let source: Box<dyn Dataset> = match manifest.source.frames_stored {
+            true => Box::new(StoredFrames::open(run_dir)?),
+            false => open(&manifest)?,
+        };
+        let config = FlightConfig {
+            schedule: Schedule::Inline,
+            vo: (&manifest.vo).into(),
+            source_spec: manifest.source.spec.clone(),
+            max_in_flight: manifest.flight.max_in_flight,
+            odometry_deadline: Duration::from_millis(manifest.flight.odometry_deadline_ms),
+            warm_up_frames: manifest.flight.warm_up_frames,
+            stores_frames: Some(false),
+            ..FlightConfig::default()
+        };
+        Ok(Self { manifest, rows, flight: Flight::new(source, config) })
+    }
+
+    /// What was flown.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Replays with another estimator: the one that flew, or one to compare with it.
+    pub fn with_estimator(self, estimator: EstimatorFactory) -> Self {
+        Self { flight: self.flight.with_estimator(estimator), ..self }
+    }
+
+    /// As [`Flight::observed_by`].
+    pub fn observed_by(self, observer: impl FnMut(&Progress) + Send + 'static) -> Self {
+        Self { flight: self.flight.observed_by(observer), ..self }
+    }
+
+    /// As [`Flight::cancelled_by`].
+    pub fn cancelled_by(self, cancel: CancelFlag) -> Self {
+        Self { flight: self.flight.cancelled_by(cancel), ..self }
+    }
+
+    /// Whether a recording for the rerun viewer is written too.
+    pub fn with_recording(mut self, recording: bool) -> Self {
+        self.flight.set_recording(recording);
+        self
+    }
+
+    /// Flies it again, into `out_dir`.
+    ///
+    /// # Errors
+    /// [`RuntimeError::ReplayMismatch`] where the source gives other frames than the recorded flight had; else as
+    /// [`Flight::run`].
+    pub fn run(self, out_dir: &Path) -> Result<FlightSummary, RuntimeError> {
+        let run = RunDirectory::create(out_dir)?;
+        let flight = self.flight.into_run(run);
+        let graph = Graph::new(Schedule::Inline)
+            .with_warm_up(self.manifest.flight.warm_up_frames)
+            .without_stamp_checks();
+        let (cancel, rows) = (flight.cancel_flag(), self.rows);
+        let stored = self.manifest.source.frames_stored;
+        let mismatch = Arc::new(Mutex::new(None));
+        let found = Arc::clone(&mismatch);
+        let summary = flight.fly(graph, Limiter::Wait(1), None, move |source, entrance, step, log| {
+            let repeated = rows.iter().take_while(|_| !cancel.is_cancelled()).try_for_each(|row| {
+                let frame =
+                    if stored { stored_frame(source, row, log) } else { recorded_frame(source, row, log) };
+                repeat(entrance, row, frame?);
+                step();
+                Ok(())
+            });
+            *found.lock().unwrap_or_else(PoisonError::into_inner) = repeated.err();
+            if cancel.is_cancelled() { Ended::Cancelled } else { Ended::EndOfSource }
+        })?;
+        let mismatch = mismatch.lock().unwrap_or_else(PoisonError::into_inner).take();
+        mismatch.map_or(Ok(summary), Err)
+    }
+}
+
+type Found = Result<Option<geometry::Frame>, RuntimeError>;
+
+/// Of the frames of a live flight only those that were let in were stored.
+fn stored_frame(source: &mut dyn Dataset, row: &AdmittedRow, log: &Log) -> Found {
+    if row.outcome == Outcome::Admitted { recorded_frame(source, row, log) } else { Ok(None) }
+}
+
+/// A recorded source gives every frame again, in the same order.
+fn recorded_frame(source: &mut dyn Dataset, row: &AdmittedRow, log: &Log) -> Found {
+    let mismatch = |found| RuntimeError::ReplayMismatch { seq: row.seq, expected: row.stamp, found };
+    match next_frame(source) {
+        Ok(Some(frame)) if frame.stamp == row.stamp || row.outcome != Outcome::Admitted => Ok(Some(frame)),
+        Ok(Some(frame)) => Err(mismatch(format!("{} s", frame.stamp))),
+        Ok(None) => Err(mismatch("the end of the source".into())),
+        Err(error) => {
+            note_error(log, error);
+            Ok(None)
+        }
+    }
+}
+
+fn repeat(entrance: &Entrance, row: &AdmittedRow, frame: Option<geometry::Frame>) {
+    let outcome = match (row.outcome, &frame) {
+        (Outcome::Admitted, None) => Outcome::Failed,
+        (outcome, _) => outcome,
+    };
+    entrance.repeat(row.seq, row.stamp, outcome, frame);
+}

@@ -1,0 +1,190 @@
+//! `run.toml`: what was flown.
+
+use std::fs;
+use std::path::Path;
+
+use geometry::{CameraError, Distortion, PinholeCamera};
+use serde::{Deserialize, Serialize};
+use vo::VoConfig;
+
+use super::MANIFEST;
+use super::directory::io_error;
+use crate::RuntimeError;
+use crate::graph::Schedule;
+
+/// All that a replay needs to know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// Where the frames came from.
+    pub source: SourceTable,
+    /// How they flew.
+    pub flight: FlightTable,
+    /// Numbers of the estimator.
+    pub vo: VoTable,
+    /// What wrote this.
+    pub versions: VersionsTable,
+}
+
+/// Where the frames came from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SourceTable {
+    /// What the user typed, to be opened again.
+    pub spec: String,
+    /// Its name in reports.
+    pub name: String,
+    /// Whether it was live, so that it can't be opened again.
+    pub live: bool,
+    /// Whether the frames lie in `frames/`.
+    pub frames_stored: bool,
+    /// What had to be assumed.
+    pub assumptions: Vec<String>,
+    /// Its camera.
+    pub camera: CameraTable,
+}
+
+/// How the frames flew.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FlightTable {
+    /// Threads or inline.
+    pub schedule: Schedule,
+    /// Frames under way at once, for live sources.
+    pub max_in_flight: u64,
+    /// Deadline of the odometry per frame.
+    pub odometry_deadline_ms: u64,
+    /// Frames left out of the latencies.
+    pub warm_up_frames: u64,
+}
+
+/// What wrote the run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VersionsTable {
+    /// Version of Kestrel.
+    pub kestrel: String,
+    /// Version of the layout of the folder.
+    pub layout: u32,
+}
+
+impl Default for VersionsTable {
+    fn default() -> Self {
+        Self { kestrel: env!("CARGO_PKG_VERSION").into(), layout: 1 }
+    }
+}
+
+/// [`VoConfig`] as a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct VoTable {
+    /// Features kept in view.
+    pub max_tracks: usize,
+}
+
+impl From<&VoConfig> for VoTable {
+    fn from(config: &VoConfig) -> Self {
+        // Without `..`: a number that a replay needs can't be forgotten here.
+        let VoConfig { max_tracks } = config;
+        Self { max_tracks: *max_tracks }
+    }
+}
+
+impl From<&VoTable> for VoConfig {
+    fn from(table: &VoTable) -> Self {
+        Self { max_tracks: table.max_tracks }
+    }
+}
+
+/// [`PinholeCamera`] as a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct CameraTable {
+    /// Pixels in a row.
+    pub width: usize,
+    /// Rows.
+    pub height: usize,
+    /// `[fx, fy, cx, cy]` in pixels.
+    pub intrinsics: [f64; 4],
+    /// The lens.
+    pub lens: LensTable,
+}
+
+/// [`Distortion`] as a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "model", rename_all = "snake_case")]
+pub enum LensTable {
+    /// Straight lines stay straight.
+    None,
+    /// Brown-Conrady.
+    RadialTangential {
+        /// `[k1, k2, p1, p2, k3]`.
+        coefficients: [f64; 5],
+    },
+    /// Kannala-Brandt.
+    KannalaBrandt {
+        /// `[k1, k2, k3, k4]`.
+        coefficients: [f64; 4],
+    },
+}
+
+impl From<&PinholeCamera> for CameraTable {
+    fn from(camera: &PinholeCamera) -> Self {
+        let (focal, center) = (camera.focal(), camera.center());
+        let lens = match camera.distortion() {
+            Distortion::None => LensTable::None,
+            Distortion::RadialTangential { k1, k2, p1, p2, k3 } => {
+                LensTable::RadialTangential { coefficients: [k1, k2, p1, p2, k3] }
+            }
+            Distortion::KannalaBrandt { k } => LensTable::KannalaBrandt { coefficients: k },
+        };
+        let intrinsics = [focal.x, focal.y, center.x, center.y];
+        Self { width: camera.width(), height: camera.height(), intrinsics, lens }
+    }
+}
+
+impl TryFrom<&CameraTable> for PinholeCamera {
+    type Error = CameraError;
+
+    fn try_from(table: &CameraTable) -> Result<Self, CameraError> {
+        let [fx, fy, cx, cy] = table.intrinsics;
+        let distortion = match table.lens {
+            LensTable::None => Distortion::None,
+            LensTable::RadialTangential { coefficients: [k1, k2, p1, p2, k3] } => {
+                Distortion::RadialTangential { k1, k2, p1, p2, k3 }
+            }
+            LensTable::KannalaBrandt { coefficients } => Distortion::KannalaBrandt { k: coefficients },
+        };
+        Self::new(table.width, table.height, fx, fy, cx, cy)?.with_distortion(distortion)
+    }
+}
+
+impl Manifest {
+    /// The manifest of the run in `run_dir`.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Io`], and [`RuntimeError::Manifest`] with the place in the file.
+    pub fn read(run_dir: &Path) -> Result<Self, RuntimeError> {
+        let path = run_dir.join(MANIFEST);
+        let text = fs::read_to_string(&path).map_err(io_error("read", &path))?;
+        toml::from_str(&text).map_err(|error| RuntimeError::Manifest { path, reason: error.to_string() })
+    }
+
+    /// The text of `run.toml`.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Manifest`] for a number that TOML can't hold.
+    pub fn to_toml(&self) -> Result<String, RuntimeError> {
+        toml::to_string(self)
+            .map_err(|error| RuntimeError::Manifest { path: MANIFEST.into(), reason: error.to_string() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_camera_survives_to_the_last_bit() {
+        let lens = Distortion::KannalaBrandt { k: [0.1 + 0.2, -1e-7, 1.0 / 3.0, 0.0] };
+        let camera = PinholeCamera::new(640, 480, 458.654_321_987, 457.3, 319.5, 239.5).unwrap();
+        let camera = camera.with_distortion(lens).unwrap();
+        let text = toml::to_string(&CameraTable::from(&camera)).unwrap();
+        let table: CameraTable = toml::from_str(&text).unwrap();
+        assert_eq!(PinholeCamera::try_from(&table).unwrap(), camera);
+    }
+}

@@ -1,0 +1,30 @@
+//! The folder that a flight leaves behind.
+
+mod admitted;
+mod directory;
+mod manifest;
+mod stored_frames;
+
+pub use admitted::{AdmittedRow, read_admitted};
+pub use directory::RunDirectory;
+pub use manifest::{CameraTable, FlightTable, LensTable, Manifest, SourceTable, VersionsTable, VoTable};
+pub use stored_frames::StoredFrames;
+
+/// What was flown, and all that a replay needs to know; its presence marks a folder as a run.
+pub const MANIFEST: &str = "run.toml";
+/// Poses of the tracked frames, TUM format: `stamp tx ty tz qx qy qz qw`.
+pub const TRAJECTORY_TUM: &str = "trajectory.tum";
+/// One pose per input frame, KITTI format: 12 numbers, row by row. A frame without a pose of its own holds the last.
+pub const TRAJECTORY_KITTI: &str = "trajectory.kitti.txt";
+/// One JSON object per registered frame.
+pub const ODOMETRY: &str = "odometry.jsonl";
+/// One row per input frame: `seq,stamp_ns,outcome`.
+pub const ADMITTED: &str = "admitted.csv";
+/// The frames of a live flight.
+pub const FRAMES: &str = "frames";
+/// Everything that was counted.
+pub const METRICS: &str = "metrics.json";
+/// For the rerun viewer.
+pub const RECORDING: &str = "recording.rrd";
+/// For people.
+pub const REPORT: &str = "report.html";

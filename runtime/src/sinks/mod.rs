@@ -1,0 +1,13 @@
+//! Where results leave the graph. Each is one file.
+
+pub mod files;
+mod progress;
+mod recorder;
+#[cfg(feature = "viewer")]
+mod viewer;
+
+pub use progress::{Observer, Progress, ProgressSink, Tally};
+pub use recorder::{Recorder, RecorderInput, RecorderSink};
+pub(crate) use recorder::{color_file, frame_file};
+#[cfg(feature = "viewer")]
+pub use viewer::{DEFAULT_VIEWER, RerunSink, RerunTarget, open_stream, spawn_viewer};

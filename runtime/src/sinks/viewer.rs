@@ -1,0 +1,365 @@
+//! Everything a person wants to see, for the rerun viewer: as a recording in a file, or live.
+//!
+//! What belongs to the image (pixels, tracks, depth) is sent ten times a second, at most 640 pixels wide and as JPEG, so that a
+//! recording stays small; pose, trajectory and plots are sent for every frame. The estimate of one camera has no metric
+//! scale, so the true trajectory, where there is one, is shown in its own scale, from the same first pose.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::PathBuf;
+
+use geometry::{DepthImage, Frame, PinholeCamera, Se3, Timestamp, Trajectory};
+use image::codecs::jpeg::JpegEncoder;
+use image::{ExtendedColorType, ImageEncoder};
+use rerun::blueprint::{
+    Blueprint, BlueprintPanel, Horizontal, SelectionPanel, Spatial2DView, Spatial3DView, TimePanel,
+    TimeSeriesView, Vertical,
+};
+use rerun::{RecordingStream, RecordingStreamBuilder};
+use vo::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
+
+use crate::RuntimeError;
+use crate::graph::{Packet, Stage, StageError};
+use crate::stages::Registered;
+
+/// Where a viewer finds what the sink sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RerunTarget {
+    /// In this file, whole: link it with `Block`.
+    File(PathBuf),
+    /// Live at this address, as far as it keeps up: link it with `Latest`.
+    Address(String),
+}
+
+/// Address of a viewer that was started without further ado.
+pub const DEFAULT_VIEWER: &str = rerun::DEFAULT_CONNECT_URL;
+
+const WORLD: &str = "world";
+const CAMERA: &str = "world/camera";
+const IMAGE: &str = "world/camera/image";
+const TIME: &str = "time";
+const FRAME: &str = "frame";
+
+const IMAGE_PERIOD_NANOS: i64 = 100_000_000;
+const LONGEST_ROW: usize = 640;
+const JPEG_QUALITY: u8 = 75;
+/// Poses per piece of the trajectory. Each frame sends the piece it belongs to again, so pieces are short.
+const PIECE: usize = 64;
+
+/// Frames that a track's tail reaches back.
+const TAIL: usize = 8;
+
+const TRACKED: [u8; 3] = [80, 220, 120];
+const OUTLIER: [u8; 3] = [230, 90, 70];
+const ESTIMATE: [u8; 3] = [90, 170, 255];
+const TRUTH: [u8; 3] = [170, 170, 170];
+const KEYFRAME: [u8; 3] = [255, 200, 60];
+
+/// Sends frames and odometry to a viewer.
+pub struct RerunSink {
+    stream: RecordingStream,
+    epoch: Option<Timestamp>,
+    last_image: Option<Timestamp>,
+    camera: Option<PinholeCamera>,
+    piece: Vec<[f32; 3]>,
+    piece_index: usize,
+    /// Where each track has been lately, newest last.
+    tails: BTreeMap<u64, VecDeque<[f32; 2]>>,
+}
+
+/// Starts the `rerun` on the path.
+///
+/// # Errors
+/// [`RuntimeError::Viewer`] where there is none, or one of another version that does not start.
+pub fn spawn_viewer() -> Result<(), RuntimeError> {
+    let options = rerun::SpawnOptions { hide_welcome_screen: true, ..Default::default() };
+    let spawned = rerun::spawn(&options);
+    spawned.map(drop).map_err(|error| viewer_error("rerun".into(), &error))
+}
+
+/// Opens a stream to `target`, with the layout and the true trajectory in it already.
+///
+/// # Errors
+/// [`RuntimeError::Viewer`] where the file can't be made or the address makes no sense. Whether a viewer listens there shows
+/// only later, and costs nobody anything.
+pub fn open_stream(
+    target: &RerunTarget,
+    truth: Option<&Trajectory>,
+) -> Result<RecordingStream, RuntimeError> {
+    let builder = RecordingStreamBuilder::new("kestrel").with_default_blueprint(layout());
+    let (name, opened) = match target {
+        RerunTarget::File(path) => (path.display().to_string(), builder.save(path)),
+        RerunTarget::Address(url) => (url.clone(), builder.connect_grpc_opts(url.as_str())),
+    };
+    let failed = |error: &dyn std::fmt::Display| viewer_error(name.clone(), error);
+    let stream = opened.map_err(|error| failed(&error))?;
+    stream.set_log_time_enabled(false);
+    send_static(&stream, truth).map_err(|error| failed(&error))?;
+    Ok(stream)
+}
+
+fn viewer_error(target: String, reason: &dyn std::fmt::Display) -> RuntimeError {
+    RuntimeError::Viewer { target, reason: reason.to_string() }
+}
+
+fn layout() -> Blueprint {
+    let world = Spatial3DView::new("Flight").with_origin(WORLD);
+    let image = Spatial2DView::new("Camera").with_origin(IMAGE);
+    let plot = |name: &str, path: &str| TimeSeriesView::new(name).with_origin(path);
+    let plots = Horizontal::new([
+        plot("Latency (ms)", "plots/latency_ms").into(),
+        plot("Inliers", "plots/inliers").into(),
+        plot("State: 0 initialising, 1 lost, 2 tracking", "plots/state").into(),
+    ]);
+    let left = Vertical::new([image.into(), plots.into()]).with_row_shares(vec![3.0, 2.0]);
+    Blueprint::new(Horizontal::new([left.into(), world.into()]).with_column_shares(vec![1.0, 1.0]))
+        .with_auto_views(false)
+        .with_blueprint_panel(BlueprintPanel::from_state(rerun::blueprint::components::PanelState::Collapsed))
+        .with_selection_panel(SelectionPanel::from_state(rerun::blueprint::components::PanelState::Collapsed))
+        .with_time_panel(TimePanel::new().with_timeline(TIME))
+}
+
+fn send_static(stream: &RecordingStream, truth: Option<&Trajectory>) -> rerun::RecordingStreamResult<()> {
+    stream.log_static(WORLD, &rerun::ViewCoordinates::RDF())?;
+    let lines = rerun::SeriesLines::new();
+    stream.log_static("plots/latency_ms", &lines.clone().with_names(["source to odometry"]))?;
+    stream.log_static("plots/inliers", &lines.clone().with_names(["inliers", "tracks"]))?;
+    stream.log_static("plots/state", &lines.with_names(["state"]))?;
+    let Some((truth, first)) = truth.and_then(|truth| truth.poses().first().map(|first| (truth, *first)))
+    else {
+        return Ok(());
+    };
+    let path = truth.poses().iter().map(|pose| position(&(first.inverse() * *pose)));
+    let strip = rerun::LineStrips3D::new([path.collect::<Vec<_>>()]).with_colors([TRUTH]);
+    stream.log_static("world/ground_truth", &strip)
+}
+
+impl RerunSink {
+    /// A sink on an open stream. Clones of the stream go on where this one ends.
+    pub fn new(stream: RecordingStream) -> Self {
+        let piece = Vec::with_capacity(PIECE + 1);
+        Self {
+            stream,
+            epoch: None,
+            last_image: None,
+            camera: None,
+            piece,
+            piece_index: 0,
+            tails: BTreeMap::new(),
+        }
+    }
+
+    fn set_time(&mut self, seq: u64, stamp: Timestamp) {
+        let epoch = *self.epoch.get_or_insert(stamp);
+        let since =
+            std::time::Duration::from_nanos((stamp.as_nanos() - epoch.as_nanos()).max(0).unsigned_abs());
+        self.stream.set_time(TIME, since);
+        self.stream.set_time_sequence(FRAME, i64::try_from(seq).unwrap_or(i64::MAX));
+    }
+
+    fn send_pose(&mut self, odometry: &Odometry) -> rerun::RecordingStreamResult<()> {
+        let pose = odometry.world_from_camera;
+        let rotation = rerun::Quaternion::from_xyzw(pose.xyzw().map(|v| v as f32));
+        let transform = rerun::Transform3D::from_translation_rotation(position(&pose), rotation);
+        self.stream.log(CAMERA, &transform)?;
+        if odometry.state == TrackingState::Initializing {
+            return Ok(());
+        }
+        self.piece.push(position(&pose));
+        let strip = rerun::LineStrips3D::new([self.piece.as_slice()]).with_colors([ESTIMATE]);
+        self.stream.log(format!("world/trajectory/{:05}", self.piece_index), &strip)?;
+        if self.piece.len() > PIECE {
+            self.next_piece();
+            self.piece.push(position(&pose));
+        }
+        Ok(())
+    }
+
+    fn next_piece(&mut self) {
+        self.piece.clear();
+        self.piece_index += 1;
+    }
+
+    fn send_map(&self, points: &[PointView], keyframes: &[KeyframeView]) -> rerun::RecordingStreamResult<()> {
+        if !points.is_empty() {
+            let positions = points.iter().map(|p| p.point_in_world.map(|v| v as f32).into());
+            let cloud = rerun::Points3D::new(positions.collect::<Vec<[f32; 3]>>());
+            self.stream.log("world/points", &cloud.with_radii([rerun::Radius::new_ui_points(1.5)]))?;
+        }
+        if !keyframes.is_empty() {
+            let positions = keyframes.iter().map(|keyframe| position(&keyframe.world_from_camera));
+            let cloud = rerun::Points3D::new(positions.collect::<Vec<_>>()).with_colors([KEYFRAME]);
+            self.stream.log("world/keyframes", &cloud.with_radii([rerun::Radius::new_ui_points(4.0)]))?;
+        }
+        Ok(())
+    }
+
+    fn send_plots(&self, packet: &Packet<Registered>) -> rerun::RecordingStreamResult<()> {
+        let odometry = &packet.payload.odometry;
+        if let Some(trace) = &packet.trace {
+            let latency_ms = trace.latency().as_secs_f64() * 1e3;
+            self.stream.log("plots/latency_ms", &rerun::Scalars::new([latency_ms]))?;
+        }
+        let counts = [odometry.inlier_count as f64, odometry.tracks.len() as f64];
+        self.stream.log("plots/inliers", &rerun::Scalars::new(counts))?;
+        let state = match odometry.state {
+            TrackingState::Initializing => 0.0,
+            TrackingState::Lost => 1.0,
+            TrackingState::Tracking => 2.0,
+        };
+        self.stream.log("plots/state", &rerun::Scalars::new([state]))
+    }
+
+    fn follow(&mut self, tracks: &[TrackView]) {
+        let mut known = std::mem::take(&mut self.tails);
+        for track in tracks {
+            let mut tail = known.remove(&track.id).unwrap_or_default();
+            tail.push_back(track.pixel);
+            if tail.len() > TAIL {
+                tail.pop_front();
+            }
+            self.tails.insert(track.id, tail);
+        }
+    }
+
+    /// Whether the next image is due. By the stamps, so that a replay shows the same.
+    fn is_image_due(&mut self, stamp: Timestamp) -> bool {
+        let age = |last: Timestamp| stamp.as_nanos() - last.as_nanos();
+        let due = self.last_image.is_none_or(|last| !(0..IMAGE_PERIOD_NANOS).contains(&age(last)));
+        if due {
+            self.last_image = Some(stamp);
+        }
+        due
+    }
+
+    fn send_image(&mut self, registered: &Registered) -> Result<(), StageError> {
+        let frame = &registered.frame;
+        let factor = frame.size().0.div_ceil(LONGEST_ROW).max(1);
+        let (jpeg, width, height) = encode(frame, factor)?;
+        if self.camera.as_ref() != Some(&frame.camera) {
+            self.stream.log(IMAGE, &pinhole(&frame.camera.resized(width, height)?))?;
+            self.camera = Some((*frame.camera).clone());
+        }
+        self.stream.log(IMAGE, &rerun::EncodedImage::new(jpeg).with_media_type("image/jpeg"))?;
+        self.send_tracks(&registered.odometry.tracks, factor)?;
+        if let Some(depth) = &registered.depth {
+            self.stream.log(format!("{IMAGE}/depth"), &depth_image(depth))?;
+        }
+        Ok(())
+    }
+
+    fn send_tracks(&self, tracks: &[TrackView], factor: usize) -> rerun::RecordingStreamResult<()> {
+        // Centres of pixels lie at integers here and at halves in rerun.
+        let scaled = |pixel: [f32; 2]| pixel.map(|v| (v + 0.5) / factor as f32);
+        let colors: Vec<_> = tracks.iter().map(|t| if t.inlier { TRACKED } else { OUTLIER }).collect();
+        let heads = tracks.iter().map(|track| scaled(track.pixel));
+        let heads = rerun::Points2D::new(heads).with_colors(colors.iter().copied());
+        self.stream.log(format!("{IMAGE}/tracks"), &heads.with_radii([rerun::Radius::new_ui_points(2.5)]))?;
+        let tail =
+            |track: &TrackView| self.tails.get(&track.id).into_iter().flatten().map(|p| scaled(*p)).collect();
+        let tails = tracks.iter().map(tail).collect::<Vec<Vec<_>>>();
+        let tails = rerun::LineStrips2D::new(tails).with_colors(colors);
+        self.stream.log(format!("{IMAGE}/tails"), &tails)
+    }
+}
+
+impl Stage for RerunSink {
+    type Input = Registered;
+    type Output = ();
+
+    fn process(&mut self, input: &Packet<Registered>) -> Result<Option<()>, StageError> {
+        let registered = &input.payload;
+        self.set_time(input.seq, input.stamp);
+        self.send_pose(&registered.odometry)?;
+        self.send_map(&registered.odometry.points, &registered.odometry.keyframes)?;
+        self.send_plots(input)?;
+        self.follow(&registered.odometry.tracks);
+        if self.is_image_due(input.stamp) {
+            self.send_image(registered)?;
+        }
+        Ok(Some(()))
+    }
+
+    fn reset(&mut self) {
+        self.tails.clear();
+        self.next_piece();
+    }
+
+    fn finish(&mut self) -> Result<(), StageError> {
+        // Writes what is still on its way and the end of the file.
+        self.stream.finalize_deferred_sinks();
+        Ok(())
+    }
+}
+
+fn position(pose: &Se3) -> [f32; 3] {
+    pose.translation.map(|v| v as f32).into()
+}
+
+fn pinhole(camera: &PinholeCamera) -> rerun::Pinhole {
+    let (focal, center) = (camera.focal().map(|v| v as f32), camera.center().map(|v| v as f32 + 0.5));
+    let resolution = [camera.width() as f32, camera.height() as f32];
+    rerun::Pinhole::from_focal_length_and_resolution([focal.x, focal.y], resolution)
+        .with_principal_point([center.x, center.y])
+        .with_camera_xyz(rerun::components::ViewCoordinates::RDF)
+}
+
+/// The frame as JPEG, each pixel the mean of `factor` x `factor`; with its size.
+fn encode(frame: &Frame, factor: usize) -> Result<(Vec<u8>, usize, usize), StageError> {
+    let size = frame.size();
+    let (channels, color, pixels) = match &frame.rgb {
+        Some(rgb) => (3, ExtendedColorType::Rgb8, rgb.as_slice()),
+        None => (1, ExtendedColorType::L8, frame.gray.as_slice()),
+    };
+    let shrunk = (factor > 1).then(|| shrink(pixels, size.0, size.1, channels, factor));
+    let (width, height) = (size.0 / factor, size.1 / factor);
+    let mut jpeg = Vec::new();
+    let pixels = shrunk.as_deref().unwrap_or(pixels);
+    JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).write_image(
+        pixels,
+        width as u32,
+        height as u32,
+        color,
+    )?;
+    Ok((jpeg, width, height))
+}
+
+fn shrink(pixels: &[u8], width: usize, height: usize, channels: usize, factor: usize) -> Vec<u8> {
+    let mut shrunk = Vec::with_capacity((width / factor) * (height / factor) * channels);
+    for y in 0..height / factor {
+        for x in 0..width / factor {
+            for c in 0..channels {
+                let at = |dx: usize, dy: usize| {
+                    u32::from(pixels[((y * factor + dy) * width + x * factor + dx) * channels + c])
+                };
+                let sum: u32 = (0..factor * factor).map(|i| at(i % factor, i / factor)).sum();
+                shrunk.push((sum / (factor * factor) as u32) as u8);
+            }
+        }
+    }
+    shrunk
+}
+
+/// 16-bit depth in 1/256 m, as KITTI stores it: up to 255 m, 0 where unknown.
+fn depth_image(depth: &DepthImage) -> rerun::DepthImage {
+    const PER_METRE: f32 = 256.0;
+    let bytes: Vec<u8> =
+        depth.as_slice().iter().flat_map(|d| ((d * PER_METRE) as u16).to_ne_bytes()).collect();
+    let resolution = [depth.width() as u32, depth.height() as u32];
+    rerun::DepthImage::from_gray16(bytes, resolution).with_meter(PER_METRE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shrinking_takes_the_mean_of_each_block() {
+        assert_eq!(shrink(&[0, 10, 100, 200, 20, 30, 120, 220, 9, 9, 9, 9], 4, 3, 1, 2), [15, 160]);
+    }
+
+    #[test]
+    fn an_address_that_is_none_is_refused_at_once() {
+        let error = open_stream(&RerunTarget::Address("somewhere".into()), None).unwrap_err();
+        assert!(error.to_string().contains("somewhere"), "{error}");
+    }
+}

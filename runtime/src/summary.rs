@@ -1,0 +1,178 @@
+//! What a flight comes to.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::graph::{BranchCounters, HungStage, LatencySummary, Meter};
+use crate::run::{METRICS, RunDirectory};
+use crate::{RuntimeError, sinks::Tally};
+
+/// How a flight ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ended {
+    /// The source had no more frames.
+    EndOfSource,
+    /// Someone asked for the end.
+    Cancelled,
+    /// The source gave nothing but errors.
+    TooManySourceErrors,
+    /// A live source said nothing for too long.
+    SourceSilent,
+    /// A stage hung for good.
+    Hung(String),
+}
+
+/// Counters of one branch, by name.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BranchSummary {
+    /// Name of its stage; `source` is the entrance.
+    pub name: String,
+    /// In = out + dropped + failed.
+    #[serde(flatten)]
+    pub counters: BranchCounters,
+}
+
+/// One row of the latency table.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct LatencyRow {
+    /// `source->odometry` from admission to the end of the stage; `odometry` the stage alone.
+    pub path: String,
+    /// The figures.
+    #[serde(flatten)]
+    pub latency: LatencySummary,
+}
+
+/// What a flight comes to: the content of `metrics.json`.
+#[derive(Clone, Debug, Serialize)]
+pub struct FlightSummary {
+    /// Name of the source.
+    pub source: String,
+    /// Input frames, whatever became of them.
+    pub frames: u64,
+    /// Frames with a pose estimated from them.
+    pub tracked_frames: u64,
+    /// Re-initialisations and restarts of the odometry.
+    pub resets: u32,
+    /// Wall time from the first frame to the last file, in seconds.
+    pub wall_s: f64,
+    /// Input frames per second of wall time.
+    pub fps: f64,
+    /// CPU time of the whole process (decoding, recording and viewing included) per input frame.
+    pub cpu_ms_per_frame: f64,
+    /// CPU time of the odometry's own thread per frame that it processed.
+    pub odometry_cpu_ms_per_frame: f64,
+    /// Frames at the start that the latencies leave out.
+    pub warm_up_frames: u64,
+    /// Latencies by path.
+    pub latency: Vec<LatencyRow>,
+    /// Counters by branch.
+    pub branches: Vec<BranchSummary>,
+    /// What had to be assumed.
+    pub assumptions: Vec<String>,
+    /// Errors of the source, the first hundred.
+    pub source_errors: Vec<String>,
+    /// Files that are not complete.
+    pub recording_faults: Vec<String>,
+    /// How it ended.
+    pub ended: Ended,
+}
+
+impl FlightSummary {
+    /// Whether nothing was lost that should not be: no unreadable frame, no incomplete file, a proper end.
+    pub fn is_clean(&self) -> bool {
+        let proper = matches!(self.ended, Ended::EndOfSource | Ended::Cancelled);
+        proper && self.source_errors.is_empty() && self.recording_faults.is_empty()
+    }
+
+    /// The counters of a branch.
+    pub fn branch(&self, name: &str) -> Option<BranchCounters> {
+        self.branches.iter().find(|branch| branch.name == name).map(|branch| branch.counters)
+    }
+
+    /// The latencies of a path, such as `source->odometry`.
+    pub fn latency(&self, path: &str) -> Option<LatencySummary> {
+        self.latency.iter().find(|row| row.path == path).map(|row| row.latency)
+    }
+
+    /// Writes `metrics.json` into `run`: this, with the entries of `extra` added (or put in place of ours).
+    ///
+    /// # Errors
+    /// [`RuntimeError::Io`] where it can't be written.
+    pub fn write(&self, run: &RunDirectory, extra: Map<String, Value>) -> Result<(), RuntimeError> {
+        let mut metrics = serde_json::to_value(self).unwrap_or_default();
+        if let Value::Object(entries) = &mut metrics {
+            entries.extend(extra);
+        }
+        run.write(METRICS, &format!("{metrics:#}\n"))
+    }
+
+    /// Reads the instruments.
+    pub(crate) fn measure(&mut self, meters: &[Arc<Meter>], tally: Tally, wall: Duration, cpu: Duration) {
+        let counters = |name: &str| meters.iter().find(|meter| meter.name() == name);
+        self.frames = counters("source").map_or(0, |meter| meter.counters().received);
+        (self.tracked_frames, self.resets) = (tally.tracked_frames, tally.resets);
+        self.wall_s = wall.as_secs_f64();
+        self.fps = self.frames as f64 / self.wall_s.max(1e-9);
+        self.cpu_ms_per_frame = millis_per_frame(cpu, self.frames);
+        if let Some(odometry) = counters("odometry") {
+            self.odometry_cpu_ms_per_frame = millis_per_frame(odometry.cpu(), odometry.counters().out);
+        }
+        let branch =
+            |meter: &Arc<Meter>| BranchSummary { name: meter.name().into(), counters: meter.counters() };
+        self.branches = meters.iter().map(branch).collect();
+        let rows = meters.iter().filter(|meter| meter.latency().frames > 0).flat_map(|meter| {
+            let path = format!("source->{}", meter.name());
+            let whole = LatencyRow { path, latency: meter.latency() };
+            [whole, LatencyRow { path: meter.name().into(), latency: meter.service() }]
+        });
+        self.latency = rows.collect();
+    }
+
+    /// A flight that has not begun.
+    pub(crate) fn of(source: &datasets::SourceInfo, warm_up_frames: u64) -> Self {
+        Self {
+            source: source.name.clone(),
+            frames: 0,
+            tracked_frames: 0,
+            resets: 0,
+            wall_s: 0.0,
+            fps: 0.0,
+            cpu_ms_per_frame: 0.0,
+            odometry_cpu_ms_per_frame: 0.0,
+            warm_up_frames,
+            latency: Vec::new(),
+            branches: Vec::new(),
+            assumptions: source.assumptions.clone(),
+            source_errors: Vec::new(),
+            recording_faults: Vec::new(),
+            ended: Ended::EndOfSource,
+        }
+    }
+
+    pub(crate) fn end(&mut self, hung: &[HungStage], log: SourceLog) {
+        self.source_errors = log.errors;
+        self.ended = match (hung.first(), log.ended) {
+            (Some(hung), _) => Ended::Hung(hung.to_string()),
+            (None, Some(ended)) => ended,
+            // The pump never came back: the graph ended without its source.
+            (None, None) if log.cancelled => Ended::Cancelled,
+            (None, None) => Ended::SourceSilent,
+        };
+    }
+}
+
+/// What the source has had to say.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourceLog {
+    pub(crate) errors: Vec<String>,
+    pub(crate) ended: Option<Ended>,
+    pub(crate) cancelled: bool,
+}
+
+fn millis_per_frame(time: Duration, frames: u64) -> f64 {
+    time.as_secs_f64() * 1e3 / frames.max(1) as f64
+}
