@@ -122,6 +122,11 @@ fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+fn seconds(text: &str) -> Result<f64, String> {
+    let in_range = |seconds: &f64| (0.0..1e9).contains(seconds);
+    text.parse().ok().filter(in_range).ok_or_else(|| "expected seconds, 0 or more".to_owned())
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// Folder of the run to fly again
@@ -171,13 +176,18 @@ pub(crate) struct EvalOdometryArgs {
     #[arg(long, value_enum, default_value_t = AlignArg::Sim3)]
     pub(crate) align: AlignArg,
     /// Lengths of the drift segments in metres
-    #[arg(long, value_name = "METRES", value_delimiter = ',', default_value = "100,200,300,400,500,600,700,800")]
+    #[arg(
+        long,
+        value_name = "METRES",
+        value_delimiter = ',',
+        default_value = "100,200,300,400,500,600,700,800"
+    )]
     pub(crate) lengths: Vec<f64>,
     /// A segment starts at every Nth frame
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
     pub(crate) step: usize,
     /// Stamps this far apart still belong together
-    #[arg(long, value_name = "SECONDS", default_value_t = 0.01)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0.02, value_parser = seconds)]
     pub(crate) max_time_difference: f64,
     /// Write an HTML report too
     #[arg(long, value_name = "FILE")]

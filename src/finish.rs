@@ -4,7 +4,9 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use eval::{Alignment, Figure, LatencyStats, OdometryProtocol, OdometryReport, Report, TrajectoryFile, figures_table};
+use eval::{
+    Alignment, Figure, LatencyStats, OdometryProtocol, OdometryReport, Report, TrajectoryFile, figures_table,
+};
 use geometry::Trajectory;
 use runtime::run::{MANIFEST, METRICS, RECORDING, REPORT, RunDirectory, TRAJECTORY_KITTI, TRAJECTORY_TUM};
 use runtime::{Ended, FlightSummary};
@@ -42,7 +44,8 @@ impl Landed<'_> {
         self.summary.write(self.run, accuracy.as_ref().map_or_else(Map::new, accuracy_entries))?;
         self.write_report(estimate, accuracy.as_ref())?;
         if self.json {
-            let metrics = std::fs::read_to_string(self.run.path().join(METRICS)).context("can't read metrics.json back")?;
+            let metrics = std::fs::read_to_string(self.run.path().join(METRICS))
+                .context("can't read metrics.json back")?;
             answer(&metrics);
         } else {
             answer(&self.text(accuracy.as_ref()));
@@ -80,8 +83,12 @@ impl Landed<'_> {
         let tracked = 100.0 * summary.tracked_frames as f64 / summary.frames.max(1) as f64;
         let mut figures = vec![
             Figure::new("frame rate", summary.fps, "frames/s").protocol(schedule).count(frames, "frames"),
-            Figure::new("tracked", tracked, "%").protocol("frames with a pose of their own").count(frames, "frames"),
-            Figure::new("resets", f64::from(summary.resets), "").protocol("maps given up and begun anew").count(frames, "frames"),
+            Figure::new("tracked", tracked, "%")
+                .protocol("frames with a pose of their own")
+                .count(frames, "frames"),
+            Figure::new("resets", f64::from(summary.resets), "")
+                .protocol("maps given up and begun anew")
+                .count(frames, "frames"),
             Figure::new("CPU, whole process", summary.cpu_ms_per_frame, "ms/frame")
                 .protocol("all threads; decoding, recording and viewing included")
                 .count(frames, "frames"),
@@ -94,12 +101,19 @@ impl Landed<'_> {
             let figure = |name: &str, value: f64| {
                 Figure::new(name, value, "ms").protocol(&protocol).count(latency.frames as usize, "frames")
             };
-            figures.extend([figure("latency, median", latency.p50_ms), figure("latency, 99th percentile", latency.p99_ms)]);
+            figures.extend([
+                figure("latency, median", latency.p50_ms),
+                figure("latency, 99th percentile", latency.p99_ms),
+            ]);
         }
         figures
     }
 
-    fn write_report(&self, estimate: Option<TrajectoryFile>, accuracy: Option<&OdometryReport>) -> anyhow::Result<()> {
+    fn write_report(
+        &self,
+        estimate: Option<TrajectoryFile>,
+        accuracy: Option<&OdometryReport>,
+    ) -> anyhow::Result<()> {
         let mut page = Report::new(&self.title).subtitle(format!("kestrel {}", env!("CARGO_PKG_VERSION")));
         page = match (accuracy, estimate) {
             (Some(accuracy), _) => page.odometry("estimate", accuracy.clone()),
@@ -121,7 +135,9 @@ impl Landed<'_> {
         let ended = match &summary.ended {
             Ended::EndOfSource => None,
             Ended::Cancelled => Some("The flight was ended before the source was.".to_owned()),
-            Ended::TooManySourceErrors => Some("The source gave nothing but errors, so the flight ended.".to_owned()),
+            Ended::TooManySourceErrors => {
+                Some("The source gave nothing but errors, so the flight ended.".to_owned())
+            }
             Ended::SourceSilent => Some("The source fell silent, so the flight ended.".to_owned()),
             Ended::Hung(stage) => Some(format!("A stage hung for good: {stage}.")),
         };
@@ -133,7 +149,8 @@ impl Landed<'_> {
         let mut figures = self.figures();
         figures.extend(accuracy.map(OdometryReport::figures).unwrap_or_default());
         let file = |name: &str| self.run.path().join(name);
-        let written = [REPORT, RECORDING, TRAJECTORY_KITTI, METRICS].map(file).into_iter().filter(|path| path.exists());
+        let written =
+            [REPORT, RECORDING, TRAJECTORY_KITTI, METRICS].map(file).into_iter().filter(|path| path.exists());
         let files: String = written.map(|path| format!("  {}\n", path.display())).collect();
         format!("{}\n{}\n{files}", self.title, figures_table(&figures))
     }
@@ -165,7 +182,8 @@ fn protocol(truth: &Trajectory) -> OdometryProtocol {
 
 fn accuracy_entries(report: &OdometryReport) -> Map<String, Value> {
     let value = serde_json::to_value(report).unwrap_or_default();
-    let main = ["ate_rmse_m", "t_err_percent", "r_err_deg_per_100m"].map(|key| (key.to_owned(), value[key].clone()));
+    let main =
+        ["ate_rmse_m", "t_err_percent", "r_err_deg_per_100m"].map(|key| (key.to_owned(), value[key].clone()));
     main.into_iter().chain([("accuracy".to_owned(), value.clone())]).collect()
 }
 

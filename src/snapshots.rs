@@ -63,7 +63,9 @@ fn picture(registered: &Registered) -> Result<SampleFrame, EvalError> {
     }
     let state = match odometry.state {
         TrackingState::Initializing => "waiting for parallax".to_owned(),
-        TrackingState::Tracking => format!("{} of {} features on the map", odometry.inlier_count, odometry.tracks.len()),
+        TrackingState::Tracking => {
+            format!("{} of {} features on the map", odometry.inlier_count, odometry.tracks.len())
+        }
         TrackingState::Lost => "lost".to_owned(),
     };
     SampleFrame::from_rgb(format!("frame {}, {:.2} s: {state}", frame.seq, frame.stamp.as_secs_f64()), &image)

@@ -40,7 +40,7 @@ pub mod world;
 pub use calibration::{ASSUMED_HORIZONTAL_FOV_DEG, Calibration};
 pub use dataset::{Dataset, GroundTruth, SourceInfo};
 pub use error::DatasetError;
-pub use open::{SourceSpec, open};
+pub use open::{SourceSpec, open, open_ahead};
 pub use read_ahead::ReadAhead;
 pub use undistorted::Undistorted;
 pub use window::{Window, WindowSpec};

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::{Dataset, DatasetError, euroc, folder, kitti, tum};
+use crate::{
+    Dataset, DatasetError, ReadAhead, Undistorted, Window, WindowSpec, euroc, folder, kitti, tum, world,
+};
 
 /// A source of frames as the user names it.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -36,6 +38,7 @@ pub(crate) struct Format {
 
 /// Every kind of source, the most particular first: the first that recognises its own opens it.
 const FORMATS: &[Format] = &[
+    world::FORMAT,
     kitti::FORMAT,
     euroc::FORMAT,
     tum::FORMAT,
@@ -71,6 +74,17 @@ pub fn open(spec: &SourceSpec) -> Result<Box<dyn Dataset>, DatasetError> {
         (true, false) => "a file that is none of these",
     };
     Err(unexpected(accepted(), found))
+}
+
+/// Frames decoded ahead of use.
+const AHEAD: usize = 4;
+
+/// Opens a source ready to fly: cut to `window`, without a lens, decoded ahead on a thread of its own.
+///
+/// # Errors
+/// As [`open`].
+pub fn open_ahead(spec: &SourceSpec, window: WindowSpec) -> Result<ReadAhead, DatasetError> {
+    ReadAhead::new(Undistorted::new(Window::new(open(spec)?, window))?, AHEAD)
 }
 
 fn accepted() -> String {

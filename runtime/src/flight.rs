@@ -5,7 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use datasets::{Dataset, SourceInfo};
+use datasets::{Dataset, SourceInfo, SourceSpec, WindowSpec};
 use geometry::Frame;
 #[cfg(feature = "viewer")]
 use geometry::Trajectory;
@@ -36,7 +36,9 @@ pub struct FlightConfig {
     /// Numbers of the estimator.
     pub vo: VoConfig,
     /// What the user typed for the source; a replay opens it again.
-    pub source_spec: String,
+    pub source_spec: SourceSpec,
+    /// Which of its frames are flown; a replay flies the same.
+    pub window: WindowSpec,
     /// Frames of a live source under way at once; more are dropped. A recorded source waits for each of its frames.
     pub max_in_flight: u64,
     /// Longest time for one frame before the odometry counts as stalled.
@@ -72,7 +74,8 @@ impl Default for FlightConfig {
         Self {
             schedule: Schedule::Threads,
             vo: VoConfig::default(),
-            source_spec: String::new(),
+            source_spec: SourceSpec::default(),
+            window: WindowSpec::default(),
             max_in_flight: 2,
             odometry_deadline: Duration::from_secs(2),
             warm_up_frames: 10,
@@ -298,7 +301,12 @@ impl Flight {
         let config = &self.config;
         Manifest {
             source: SourceTable {
-                spec: config.source_spec.clone(),
+                spec: config.source_spec.source.clone(),
+                calibration: config.source_spec.calibration.clone(),
+                fov_deg: config.source_spec.fov_deg,
+                skip: config.window.skip,
+                stride: config.window.stride,
+                max_frames: config.window.max_frames,
                 name: info.name.clone(),
                 live: info.live,
                 frames_stored,

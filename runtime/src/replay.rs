@@ -31,7 +31,7 @@ pub fn replay(
     out_dir: &Path,
     open: impl FnOnce(&Manifest) -> Result<Box<dyn Dataset>, DatasetError>,
 ) -> Result<FlightSummary, RuntimeError> {
-    Replay::open(run_dir, open)?.run(out_dir)
+    Replay::open(run_dir, open)?.run(RunDirectory::create(out_dir)?)
 }
 
 impl Replay {
@@ -51,7 +51,8 @@ impl Replay {
         let config = FlightConfig {
             schedule: Schedule::Inline,
             vo: (&manifest.vo).into(),
-            source_spec: manifest.source.spec.clone(),
+            source_spec: manifest.source.to_spec(),
+            window: manifest.source.to_window(),
             max_in_flight: manifest.flight.max_in_flight,
             odometry_deadline: Duration::from_millis(manifest.flight.odometry_deadline_ms),
             warm_up_frames: manifest.flight.warm_up_frames,
@@ -87,13 +88,12 @@ impl Replay {
         self
     }
 
-    /// Flies it again, into `out_dir`.
+    /// Flies it again, into `run`.
     ///
     /// # Errors
     /// [`RuntimeError::ReplayMismatch`] where the source gives other frames than the recorded flight had; else as
     /// [`Flight::run`].
-    pub fn run(self, out_dir: &Path) -> Result<FlightSummary, RuntimeError> {
-        let run = RunDirectory::create(out_dir)?;
+    pub fn run(self, run: RunDirectory) -> Result<FlightSummary, RuntimeError> {
         let flight = self.flight.into_run(run);
         let graph = Graph::new(Schedule::Inline)
             .with_warm_up(self.manifest.flight.warm_up_frames)

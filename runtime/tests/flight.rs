@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use common::{DeadReckoning, Made, frame, frame_at};
+use datasets::SourceSpec;
 use geometry::Frame;
 use kestrel_runtime::graph::{CancelFlag, Schedule};
 use kestrel_runtime::run::*;
@@ -19,7 +20,7 @@ use kestrel_runtime::{Ended, Flight, FlightConfig, FlightSummary, Replay, Runtim
 const COMPARED: [&str; 4] = [TRAJECTORY_TUM, TRAJECTORY_KITTI, ODOMETRY, ADMITTED];
 
 fn config(schedule: Schedule) -> FlightConfig {
-    FlightConfig { schedule, source_spec: "made".into(), ..FlightConfig::default() }
+    FlightConfig { schedule, source_spec: SourceSpec::new("made"), ..FlightConfig::default() }
 }
 
 /// 40 frames with an unreadable one, a duplicate stamp and a straggler.

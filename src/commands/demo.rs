@@ -17,8 +17,8 @@ use crate::snapshots::Snapshots;
 pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let spec = format!("world:{}?seed={}&frames={}", motion(args.motion).name(), args.seed, args.frames);
     say(&format!("flying {spec}: rendered, tracked and recorded on the fly"));
-    let config = FlightConfig { source: SourceSpec::new(spec), ..output_config(&args.output) };
-    let source = datasets::open_ahead(&config.source, WindowSpec::default())?;
+    let config = FlightConfig { source_spec: SourceSpec::new(spec), ..output_config(&args.output)? };
+    let source = datasets::open_ahead(&config.source_spec, WindowSpec::default())?;
     let (title, truth) = (source.info().name.clone(), own_truth(&source));
     let run = RunDirectory::create(&args.out)?;
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));

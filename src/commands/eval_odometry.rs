@@ -2,8 +2,12 @@
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
-use eval::{Alignment, Comparison, OdometryProtocol, OdometryReport, Report, evaluate_files, figures_table, read_trajectory};
+use eval::{
+    Alignment, Comparison, OdometryProtocol, OdometryReport, Report, evaluate_files, figures_table,
+    read_trajectory,
+};
 
 use crate::cli::{AlignArg, EvalOdometryArgs};
 use crate::logging::{answer, say};
@@ -28,7 +32,7 @@ fn protocol(args: &EvalOdometryArgs) -> OdometryProtocol {
     OdometryProtocol {
         lengths_m: args.lengths.clone(),
         step: args.step,
-        max_time_difference_s: args.max_time_difference,
+        max_time_difference: Duration::from_secs_f64(args.max_time_difference),
         ..OdometryProtocol::aligned_by(alignment(args.align))
     }
 }
@@ -52,7 +56,9 @@ fn name_of(path: &Path, all: &[std::path::PathBuf]) -> String {
 fn json(measured: &[(String, OdometryReport)]) -> anyhow::Result<String> {
     Ok(match measured {
         [(_, report)] => serde_json::to_string_pretty(report)?,
-        several => serde_json::to_string_pretty(&several.iter().map(|(_, report)| report).collect::<Vec<_>>())?,
+        several => {
+            serde_json::to_string_pretty(&several.iter().map(|(_, report)| report).collect::<Vec<_>>())?
+        }
     })
 }
 
@@ -72,7 +78,11 @@ fn comparison(measured: &[(String, OdometryReport)]) -> Comparison {
     measured.iter().fold(Comparison::new(), |table, (name, report)| table.run(name, report, None))
 }
 
-fn write_report(path: &Path, ground_truth: &Path, measured: &[(String, OdometryReport)]) -> anyhow::Result<()> {
+fn write_report(
+    path: &Path,
+    ground_truth: &Path,
+    measured: &[(String, OdometryReport)],
+) -> anyhow::Result<()> {
     let names: Vec<&str> = measured.iter().map(|(name, _)| name.as_str()).collect();
     let page = Report::new(names.join(", ")).subtitle(format!("against {}", ground_truth.display()));
     let page = measured.iter().fold(page, |page, (name, report)| page.odometry(name, report.clone()));

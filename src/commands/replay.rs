@@ -16,7 +16,7 @@ use crate::snapshots::Snapshots;
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let mut truth = Truth::None;
     let replay = Replay::open(&args.run, |manifest| {
-        let source = datasets::open_ahead(&manifest.source.spec(), manifest.source.window())?;
+        let source = datasets::open_ahead(&manifest.source.to_spec(), manifest.source.to_window())?;
         truth = own_truth(&source);
         Ok(Box::new(source) as Box<dyn Dataset>)
     })?;

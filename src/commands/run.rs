@@ -1,13 +1,15 @@
 //! `kestrel run`: from a source to a run directory.
 
+use std::path::Path;
+use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::ensure;
 use datasets::{Dataset, SourceSpec, WindowSpec};
 use runtime::graph::{CancelFlag, Schedule};
 use runtime::run::RunDirectory;
 use runtime::sinks::Progress;
 use runtime::{Flight, FlightConfig, FlightSummary, Viewer};
-use std::process::ExitCode;
 
 use crate::cli::{OutputArgs, RunArgs};
 use crate::commands::HUNG;
@@ -18,9 +20,9 @@ use crate::snapshots::Snapshots;
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut config = FlightConfig {
-        source: SourceSpec {
-            source: args.source.clone(),
-            calibration: args.camera.calibration.clone(),
+        source_spec: SourceSpec {
+            source: whole_path(&args.source),
+            calibration: args.camera.calibration.as_ref().map(std::path::absolute).transpose()?,
             fov_deg: args.camera.fov,
         },
         window: WindowSpec {
@@ -30,12 +32,12 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         },
         schedule: if args.inline { Schedule::Inline } else { Schedule::Threads },
         stores_frames: args.store_frames.then_some(true),
-        ..output_config(&args.output)
+        ..output_config(&args.output)?
     };
     if let Some(max_tracks) = args.max_tracks {
         config.vo.max_tracks = max_tracks as usize;
     }
-    let source = datasets::open_ahead(&config.source, config.window)?;
+    let source = datasets::open_ahead(&config.source_spec, config.window)?;
     let truth = match &args.gt {
         Some(path) => truth_file(path)?,
         None => own_truth(&source),
@@ -59,14 +61,28 @@ pub(super) fn own_truth(source: &dyn Dataset) -> Truth {
     trajectory.map_or(Truth::None, Truth::Trajectory)
 }
 
+/// A path as seen from anywhere, so that a replay finds it; what is no path stays as it is.
+fn whole_path(source: &str) -> String {
+    let path = Path::new(source);
+    let whole = path.exists().then(|| std::path::absolute(path).ok()).flatten();
+    whole.and_then(|path| path.into_os_string().into_string().ok()).unwrap_or_else(|| source.to_owned())
+}
+
 /// What the options about viewer and recording mean.
-pub(super) fn output_config(args: &OutputArgs) -> FlightConfig {
+pub(super) fn output_config(args: &OutputArgs) -> anyhow::Result<FlightConfig> {
+    let has_viewer = cfg!(feature = "viewer");
+    ensure!(has_viewer || args.viewer.is_none(), "this build has no viewer; leave out --viewer");
     let viewer = match &args.viewer {
         Some(address) => Viewer::Connect(address.clone()),
-        None if args.headless || !runtime::viewer_is_installed() => Viewer::Headless,
-        None => Viewer::Spawn,
+        None if has_viewer && !args.headless && is_on_path("rerun") => Viewer::Spawn,
+        None => Viewer::Headless,
     };
-    FlightConfig { viewer, recording: !args.no_recording, ..FlightConfig::default() }
+    Ok(FlightConfig { viewer, recording: has_viewer && !args.no_recording, ..FlightConfig::default() })
+}
+
+fn is_on_path(program: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).is_file())
 }
 
 /// Flies with a progress bar; Ctrl-C ends the flight with everything written.
@@ -84,7 +100,10 @@ pub(super) fn fly(
 }
 
 /// Keeps the bar and the snapshots.
-pub(super) fn observer(frame_count: Option<usize>, snapshots: &Arc<Mutex<Snapshots>>) -> impl FnMut(&Progress) + Send + use<> {
+pub(super) fn observer(
+    frame_count: Option<usize>,
+    snapshots: &Arc<Mutex<Snapshots>>,
+) -> impl FnMut(&Progress) + Send + use<> {
     let mut bar = FrameProgress::new(frame_count.map(|count| count as u64));
     let snapshots = Arc::clone(snapshots);
     move |progress| {

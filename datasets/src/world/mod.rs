@@ -26,6 +26,7 @@ mod scene;
 mod sensor;
 mod shade;
 mod solid;
+mod source;
 mod terrain;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use nalgebra::Vector3;
 
 pub use config::{Effects, Motion, WorldConfig};
 pub use export::{export_kitti, export_tum, export_yolo};
+pub(crate) use source::FORMAT;
 pub use truth::{WorldBox, WorldFrame};
 pub use vehicles::VehicleClass;
 

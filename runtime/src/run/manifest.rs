@@ -1,8 +1,9 @@
 //! `run.toml`: what was flown.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use datasets::{SourceSpec, WindowSpec};
 use geometry::{CameraError, Distortion, PinholeCamera};
 use serde::{Deserialize, Serialize};
 use vo::VoConfig;
@@ -30,6 +31,19 @@ pub struct Manifest {
 pub struct SourceTable {
     /// What the user typed, to be opened again.
     pub spec: String,
+    /// Calibration file used instead of what the source brings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub calibration: Option<PathBuf>,
+    /// Horizontal field of view in degrees used instead of what the source brings.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fov_deg: Option<f64>,
+    /// Frames left out at the start.
+    pub skip: usize,
+    /// Every so manieth frame was used.
+    pub stride: usize,
+    /// At most so many frames were used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_frames: Option<usize>,
     /// Its name in reports.
     pub name: String,
     /// Whether it was live, so that it can't be opened again.
@@ -40,6 +54,19 @@ pub struct SourceTable {
     pub assumptions: Vec<String>,
     /// Its camera.
     pub camera: CameraTable,
+}
+
+impl SourceTable {
+    /// What [`datasets::open`] takes.
+    pub fn to_spec(&self) -> SourceSpec {
+        let (calibration, fov_deg) = (self.calibration.clone(), self.fov_deg);
+        SourceSpec { source: self.spec.clone(), calibration, fov_deg }
+    }
+
+    /// The part of the source that was flown.
+    pub fn to_window(&self) -> WindowSpec {
+        WindowSpec { skip: self.skip, stride: self.stride, max_frames: self.max_frames }
+    }
 }
 
 /// How the frames flew.
