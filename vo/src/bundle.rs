@@ -5,9 +5,7 @@
 //! by the Schur complement (Triggs et al. 2000).
 
 use geometry::{Se3, skew};
-use nalgebra::{
-    DMatrix, DVector, Matrix2x3, Matrix2x6, Matrix3x6, Matrix6, SMatrix, Vector2, Vector3, Vector6,
-};
+use nalgebra::{DMatrix, DVector, Matrix2x3, Matrix2x6, Matrix3x6, Matrix6, Vector2, Vector3, Vector6};
 
 /// A camera pose of the problem.
 #[derive(Clone, Debug)]
@@ -261,16 +259,16 @@ impl Normal {
             let mut gradient = self.pose_gradient.fixed_rows_mut::<6>(6 * pose);
             gradient += jacobian.tr_mul(r) * w;
             row.couple(pose, jacobian.tr_mul(d) * w);
-            self.add_block(pose, pose, jacobian.tr_mul(jacobian) * w);
+            self.add_block(pose, pose, &(jacobian.tr_mul(jacobian) * w));
         }
         if let (Some(target), Some(host)) = (target, host) {
             let block: Matrix6<f64> = term.by_target.tr_mul(&term.by_host) * w;
-            self.add_block(target, host, block);
-            self.add_block(host, target, block.transpose());
+            self.add_block(target, host, &block);
+            self.add_block(host, target, &block.transpose());
         }
     }
 
-    fn add_block(&mut self, row: usize, column: usize, block: SMatrix<f64, 6, 6>) {
+    fn add_block(&mut self, row: usize, column: usize, block: &Matrix6<f64>) {
         let mut view = self.pose_hessian.fixed_view_mut::<6, 6>(6 * row, 6 * column);
         view += block;
     }

@@ -61,6 +61,9 @@ struct LastFrame {
     covariance: Matrix6<f64>,
 }
 
+/// A point in the world and where the camera sees it on the plane `z = 1`.
+type Sighting = (Vector3<f64>, Vector2<f64>);
+
 /// A pose with what supports it.
 struct PoseEstimate {
     camera_from_world: Se3,
@@ -183,7 +186,7 @@ impl VisualOdometry {
         } else if features.features().len() * FEATURE_SHARE < self.config.max_tracks {
             features.replenish(&frame.camera);
         }
-        self.move_to(frame.stamp, camera_from_world, estimate.covariance);
+        self.move_to(frame.stamp, camera_from_world, &estimate.covariance);
         self.tracked(frame, &estimate, is_keyframe)
     }
 
@@ -207,13 +210,13 @@ impl VisualOdometry {
         self.last = Some(LastFrame { stamp: frame.stamp, camera_from_world, twist, covariance });
     }
 
-    fn move_to(&mut self, stamp: Timestamp, camera_from_world: Se3, covariance: Matrix6<f64>) {
+    fn move_to(&mut self, stamp: Timestamp, camera_from_world: Se3, covariance: &Matrix6<f64>) {
         let twist = self.last.as_ref().map_or_else(Vector6::zeros, |last| {
             let dt_s = stamp.secs_since(last.stamp);
             let moved = (camera_from_world * last.camera_from_world.inverse()).log();
             if dt_s > 0.0 { moved / dt_s } else { last.twist }
         });
-        self.last = Some(LastFrame { stamp, camera_from_world, twist, covariance });
+        self.last = Some(LastFrame { stamp, camera_from_world, twist, covariance: *covariance });
     }
 
     fn not_tracking(&self, frame: &Frame, state: TrackingState) -> Odometry {
@@ -270,7 +273,7 @@ impl Tracking {
         starts: impl Iterator<Item = Se3>,
         pixel: f64,
     ) -> Option<PoseEstimate> {
-        let (ids, seen): (Vec<u64>, Vec<(Vector3<f64>, Vector2<f64>)>) =
+        let (ids, seen): (Vec<u64>, Vec<Sighting>) =
             features.iter().filter_map(|f| Some((f.id, (self.map.point(f.id)?, f.ray)))).unzip();
         let candidates = starts.map(|start| {
             let (pose, information) = refine_pose(&start, &seen, POSE_SCALE_PX * pixel);

@@ -151,12 +151,13 @@ impl Template {
     /// Sum over the patch of `(gx, gy, value, 1)` times the residual.
     fn gradient_of_cost(&self, patch: &Patch, gain: f32, offset: f32) -> Vector4<f32> {
         let mut sums = [[0.0f32; SIDE]; 4];
-        for y in 0..SIDE {
+        let template = self.values.iter().zip(&self.gradient_x).zip(&self.gradient_y);
+        for (row, ((values, gx), gy)) in patch.iter().zip(template) {
             for x in 0..SIDE {
-                let residual = patch[y][x] - gain * self.values[y][x] - offset;
-                sums[0][x] += self.gradient_x[y][x] * residual;
-                sums[1][x] += self.gradient_y[y][x] * residual;
-                sums[2][x] += self.values[y][x] * residual;
+                let residual = row[x] - gain * values[x] - offset;
+                sums[0][x] += gx[x] * residual;
+                sums[1][x] += gy[x] * residual;
+                sums[2][x] += values[x] * residual;
                 sums[3][x] += residual;
             }
         }
