@@ -112,7 +112,10 @@ pub(crate) fn shed(rng: &mut Rng, placement: Placement, size: (f32, f32), base: 
 }
 
 fn standing(bodies: Vec<Convex>, placement: Placement) -> Vec<Solid> {
-    bodies.into_iter().map(|body| Solid { placement, body }).collect()
+    bodies
+        .into_iter()
+        .map(|body| Solid { placement, center: placement.world_point(body.center), body })
+        .collect()
 }
 
 fn weathered(rng: &mut Rng) -> [f32; 3] {

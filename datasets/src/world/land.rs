@@ -60,7 +60,8 @@ impl Parcels {
             let h = hash(ix.rem_euclid(COUNT) as u32, iy.rem_euclid(COUNT) as u32, self.seed);
             let px = (ix as f32 + 0.15 + 0.7 * unit(h)) * SIZE_M;
             let py = (iy as f32 + 0.15 + 0.7 * unit(h.wrapping_mul(0x2545_F491))) * SIZE_M;
-            let d = (x - px).hypot((y - py) * STRETCH);
+            let (dx, dy) = (x - px, (y - py) * STRETCH);
+            let d = (dx * dx + dy * dy).sqrt();
             if d < near[0].0 {
                 near = [(d, h), near[0]];
             } else if d < near[1].0 {

@@ -44,8 +44,8 @@ pub(crate) struct Sample {
     pub(crate) vehicle: u16,
 }
 
-/// Places inside a pixel for smoothing edges (rotated grid).
-const SPOTS: [(f32, f32); 4] = [(-0.125, -0.375), (0.375, -0.125), (0.125, 0.375), (-0.375, 0.125)];
+/// Places inside a pixel that, with its centre, smooth an edge; on a slant, so that level and upright edges gain.
+const SPOTS: [(f32, f32); 2] = [(-0.33, -0.22), (0.33, 0.22)];
 /// Moments of one exposure when motion blurs.
 const BLUR_STEPS: usize = 6;
 /// Length of an exposure that blurs.
@@ -114,7 +114,7 @@ impl World {
                 }
                 let spots = SPOTS
                     .map(|(dx, dy)| self.look(&shader, &shot.rows[y], x as f32 + dx, y as f32 + dy).light);
-                *out = std::array::from_fn(|c| spots.iter().map(|l| l[c]).sum::<f32>() * 0.25);
+                *out = std::array::from_fn(|c| (center.light[c] + spots[0][c] + spots[1][c]) / 3.0);
             }
         });
         light

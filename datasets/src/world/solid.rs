@@ -157,10 +157,19 @@ impl Convex {
 pub(crate) struct Solid {
     pub(crate) placement: Placement,
     pub(crate) body: Convex,
+    /// Middle of the body's ball in the world.
+    pub(crate) center: Vec3,
 }
 
 impl Solid {
     pub(crate) fn intersect(&self, origin: Vec3, direction: Vec3, from: f32) -> Option<FaceHit> {
+        // Most rays miss the ball: say so before turning them into the body's frame.
+        let to_center = self.center - origin;
+        let (along, length2) = (to_center.dot(&direction), direction.norm_squared());
+        let radius2 = self.body.radius * self.body.radius;
+        if (to_center.norm_squared() - radius2) * length2 > along * along {
+            return None;
+        }
         let origin = self.placement.local_point(origin);
         self.body.intersect(origin, self.placement.local_direction(direction), from)
     }
