@@ -66,13 +66,30 @@ impl fmt::Display for Figure {
     }
 }
 
-/// Figures as an aligned table for a terminal, each with its count and protocol.
+/// Figures as an aligned table for a terminal; protocols, which are long and few, follow as numbered notes.
 pub fn figures_table(figures: &[Figure]) -> String {
-    let header = ["figure", "value", "unit", "over", "protocol"].map(str::to_owned);
-    let row =
-        |f: &Figure| [f.name.clone(), f.value_text(), f.unit.clone(), f.count_text(), f.protocol.clone()];
-    let rows: Vec<_> = std::iter::once(header).chain(figures.iter().map(row)).collect();
-    text_table(&rows, &[Side::Left, Side::Right, Side::Left, Side::Right, Side::Left])
+    let mut protocols: Vec<&str> = Vec::new();
+    let mut rows = vec![["figure", "value", "unit", "over", "note"].map(str::to_owned)];
+    for figure in figures {
+        let note =
+            note_number(&mut protocols, &figure.protocol).map_or_else(String::new, |n| format!("[{n}]"));
+        rows.push([figure.name.clone(), figure.value_text(), figure.unit.clone(), figure.count_text(), note]);
+    }
+    let table = text_table(&rows, &[Side::Left, Side::Right, Side::Left, Side::Right, Side::Left]);
+    let notes = protocols.iter().enumerate().map(|(index, protocol)| format!("[{}] {protocol}\n", index + 1));
+    table + &notes.collect::<String>()
+}
+
+/// The number of a protocol among those seen, from 1; none for an empty one.
+fn note_number<'a>(protocols: &mut Vec<&'a str>, protocol: &'a str) -> Option<usize> {
+    if protocol.is_empty() {
+        return None;
+    }
+    let index = protocols.iter().position(|known| *known == protocol).unwrap_or_else(|| {
+        protocols.push(protocol);
+        protocols.len() - 1
+    });
+    Some(index + 1)
 }
 
 /// Where the text of a column stands.
@@ -128,13 +145,16 @@ mod tests {
     fn a_table_lines_up_and_shows_what_is_missing() {
         let figures = [
             Figure::new("ATE", 10.7295, "m").protocol("Sim(3)").count(1591, "frames"),
+            Figure::new("median", 9.1, "m").protocol("Sim(3)").count(1591, "frames"),
             Figure::new("drift", None, "%").protocol("no segment of 100 m").count(0, "segments"),
         ];
         let table = figures_table(&figures);
         let lines: Vec<&str> = table.lines().collect();
-        assert_eq!(lines[0], "figure  value  unit         over  protocol");
-        assert_eq!(lines[2], "ATE     10.73  m     1591 frames  Sim(3)");
-        assert_eq!(lines[3], "drift       –  %      0 segments  no segment of 100 m");
+        assert_eq!(lines[0], "figure  value  unit         over  note");
+        assert_eq!(lines[2], "ATE     10.73  m     1591 frames  [1]");
+        assert_eq!(lines[3], "median  9.100  m     1591 frames  [1]");
+        assert_eq!(lines[4], "drift       –  %      0 segments  [2]");
+        assert_eq!(lines[5..], ["[1] Sim(3)", "[2] no segment of 100 m"]);
     }
 
     #[test]
