@@ -168,6 +168,7 @@ fn a_cancelled_flight_ends_with_everything_written() {
     let mut source = Made::recorded(100_000);
     source.period = Duration::from_micros(200);
     let summary = Flight::new(Box::new(source), config(Schedule::Threads))
+        .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
         .into_run(RunDirectory::create(&out).unwrap())
         .cancelled_by(cancel)
         .observed_by(move |progress| {
@@ -265,6 +266,7 @@ fn no_image_is_copied_on_its_way() {
     let log = Arc::clone(&seen);
     let source = Made::of(frames.into_iter().map(Some).collect(), false);
     Flight::new(Box::new(source), config(Schedule::Threads))
+        .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
         .observed_by(move |progress| {
             log.lock().unwrap().push(progress.latest.frame.gray.as_slice().as_ptr() as usize);
         })
