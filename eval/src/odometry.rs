@@ -339,9 +339,9 @@ impl OdometryReport {
             Figure::new(name, stats.map(|s| s.rmse), unit).protocol(&relative).count(count, "pairs")
         };
         let mut figures = vec![
+            ape("ATE rmse", self.ate_rmse_m, "m"),
             drift("drift, translation (t_err)", self.t_err_percent, "%"),
             drift("drift, rotation (r_err)", self.r_err_deg_per_100m, "deg/100 m"),
-            ape("ATE rmse", self.ate_rmse_m, "m"),
             ape("APE median", self.ape_translation_m.median, "m"),
             ape("APE max", self.ape_translation_m.max, "m"),
             ape("APE rotation rmse", self.ape_rotation_deg.rmse, "deg"),

@@ -46,6 +46,8 @@ pub struct Report {
 const STYLE: &str = include_str!("report/style.css");
 /// So many figures are set large at the head of the page.
 const HIGHLIGHTS: usize = 4;
+/// Of these, so many of a single run against ground truth: its absolute error and its drift.
+const ACCURACY_HIGHLIGHTS: usize = 2;
 
 impl Report {
     /// An empty page.
@@ -60,7 +62,7 @@ impl Report {
         self
     }
 
-    /// Adds a figure. The first four with a value, these before those of runs, are set large.
+    /// Adds a figure. The first with a value are set large at the head, after the error and drift of a single run.
     #[must_use]
     pub fn figure(mut self, figure: Figure) -> Self {
         self.figures.push(figure);
@@ -175,8 +177,9 @@ impl Report {
             [(_, report)] => report.figures(),
             _ => Vec::new(),
         };
-        let shown =
-            self.figures.iter().chain(&of_run).filter(|figure| figure.value.is_some()).take(HIGHLIGHTS);
+        let accuracy = of_run.iter().filter(|figure| figure.value.is_some()).take(ACCURACY_HIGHLIGHTS);
+        let others = self.figures.iter().filter(|figure| figure.value.is_some());
+        let shown = accuracy.chain(others).take(HIGHLIGHTS);
         let card = |figure: &Figure| {
             let unit = if figure.unit == "1" { "" } else { &figure.unit };
             format!(

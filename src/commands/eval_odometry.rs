@@ -63,10 +63,7 @@ fn json(measured: &[(String, OdometryReport)]) -> anyhow::Result<String> {
 }
 
 fn text(measured: &[(String, OdometryReport)]) -> String {
-    let part = |(name, report): &(String, OdometryReport)| {
-        let notes: String = report.notes.iter().map(|note| format!("note: {note}\n")).collect();
-        format!("{name}\n{}{notes}", figures_table(&report.figures()))
-    };
+    let part = |(name, report): &(String, OdometryReport)| format!("{name}\n{report}");
     let mut parts: Vec<String> = measured.iter().map(part).collect();
     if measured.len() > 1 {
         parts.push(comparison(measured).to_string());
