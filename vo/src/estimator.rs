@@ -161,7 +161,8 @@ impl VisualOdometry {
         }
         self.phase = Phase::Tracking(Box::new(Tracking { map, keyframe_points, lost_frames: 0 }));
         let predicted = poses.last().map_or(start, |(_, pose)| *pose);
-        self.track(frame, &predicted)
+        let odometry = self.track(frame, &predicted);
+        self.with_map(odometry)
     }
 
     fn track(&mut self, frame: &Frame, predicted: &Se3) -> Odometry {
@@ -244,14 +245,19 @@ impl VisualOdometry {
         for track in &mut odometry.tracks {
             track.inlier = estimate.inliers.binary_search(&track.id).is_ok();
         }
-        if let (true, Phase::Tracking(tracking)) = (is_keyframe, &self.phase) {
+        if is_keyframe { self.with_map(odometry) } else { odometry }
+    }
+
+    fn with_map(&self, mut odometry: Odometry) -> Odometry {
+        if let Phase::Tracking(tracking) = &self.phase {
+            let map = &tracking.map;
             odometry.points =
-                tracking.map.points().map(|(id, point_in_world)| PointView { id, point_in_world }).collect();
+                map.points().map(|(id, point_in_world)| PointView { id, point_in_world }).collect();
             let view = |k: &Keyframe| KeyframeView {
                 stamp: k.stamp,
                 world_from_camera: k.camera_from_world.inverse(),
             };
-            odometry.keyframes = tracking.map.keyframes().map(view).collect();
+            odometry.keyframes = map.free_keyframes().map(view).collect();
         }
         odometry
     }

@@ -58,6 +58,11 @@ impl Map {
         self.keyframes.iter()
     }
 
+    /// The keyframes that are still adjusted.
+    pub(crate) fn free_keyframes(&self) -> impl Iterator<Item = &Keyframe> {
+        self.keyframes.iter().skip(self.keyframes.len().saturating_sub(FREE_KEYFRAMES))
+    }
+
     pub(crate) fn newest(&self) -> Option<&Keyframe> {
         self.keyframes.back()
     }

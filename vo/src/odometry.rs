@@ -71,6 +71,7 @@ pub struct Odometry {
     pub tracks: Vec<TrackView>,
     /// The map around the camera, where it changed with this frame; empty otherwise.
     pub points: Vec<PointView>,
-    /// The keyframes in use, where they changed with this frame; empty otherwise.
+    /// The keyframes that are still adjusted, in the order of their stamps, where they changed with this frame; empty
+    /// otherwise. The first list after [`TrackingState::Initializing`] reaches back to the frame where the map begins.
     pub keyframes: Vec<KeyframeView>,
 }

@@ -12,9 +12,11 @@ pub use stored_frames::StoredFrames;
 
 /// What was flown, and all that a replay needs to know; its presence marks a folder as a run.
 pub const MANIFEST: &str = "run.toml";
-/// Poses of the tracked frames, TUM format: `stamp tx ty tz qx qy qz qw`.
+/// Estimated poses, TUM format: `stamp tx ty tz qx qy qz qw`. As adjusted after the fact; what was known in flight is in
+/// `odometry.jsonl`.
 pub const TRAJECTORY_TUM: &str = "trajectory.tum";
-/// One pose per input frame, KITTI format: 12 numbers, row by row. A frame without a pose of its own holds the last.
+/// The same, one pose per input frame, KITTI format: 12 numbers, row by row. A frame without a pose of its own holds
+/// the last.
 pub const TRAJECTORY_KITTI: &str = "trajectory.kitti.txt";
 /// One JSON object per registered frame.
 pub const ODOMETRY: &str = "odometry.jsonl";

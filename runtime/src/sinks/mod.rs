@@ -3,6 +3,7 @@
 pub mod files;
 mod progress;
 mod recorder;
+mod trajectory_log;
 #[cfg(feature = "viewer")]
 mod viewer;
 

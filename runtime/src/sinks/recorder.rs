@@ -6,13 +6,14 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use geometry::{Se3, Timestamp};
+use geometry::Timestamp;
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use serde::Serialize;
 use vo::{Odometry, TrackingState};
 
 use super::files::{LineFile, Storage};
+use super::trajectory_log::TrajectoryLog;
 use crate::graph::{Admission, Fault, Loss, Outcome, Packet, Stage, StageError};
 use crate::run::{ADMITTED, FRAMES, ODOMETRY, RunDirectory, TRAJECTORY_KITTI, TRAJECTORY_TUM};
 use crate::stages::Registered;
@@ -29,12 +30,10 @@ pub enum RecorderInput {
 /// Writes the files of a run. Rows come in the order of the frames, each as soon as it is known what became of the frame.
 pub struct Recorder {
     admitted: LineFile,
-    tum: LineFile,
-    kitti: LineFile,
+    trajectory: TrajectoryLog,
     odometry: LineFile,
     frames: Option<FrameFolder>,
     pending: VecDeque<Pending>,
-    last_pose: Se3,
 }
 
 struct Pending {
@@ -65,21 +64,19 @@ impl Recorder {
         let file = |name: &str| LineFile::create(storage, run.path().join(name));
         let mut recorder = Self {
             admitted: file(ADMITTED),
-            tum: file(TRAJECTORY_TUM),
-            kitti: file(TRAJECTORY_KITTI),
+            trajectory: TrajectoryLog::new(file(TRAJECTORY_TUM), file(TRAJECTORY_KITTI)),
             odometry: file(ODOMETRY),
             frames: stores_frames.then(|| FrameFolder::create(storage, run.path().join(FRAMES))),
             pending: VecDeque::new(),
-            last_pose: Se3::identity(),
         };
         recorder.admitted.line(|line| line.push_str("seq,stamp_ns,outcome"));
-        recorder.tum.line(|line| line.push_str("# stamp tx ty tz qx qy qz qw; tracked frames only"));
         recorder
     }
 
     /// What could not be recorded, one sentence per file.
     pub fn faults(&self) -> Vec<String> {
-        let files = [&self.admitted, &self.tum, &self.kitti, &self.odometry].map(LineFile::fault);
+        let [tum, kitti] = self.trajectory.files();
+        let files = [&self.admitted, tum, kitti, &self.odometry].map(LineFile::fault);
         let frames = self.frames.as_ref().and_then(|frames| frames.fault.as_deref());
         files.into_iter().chain([frames]).flatten().map(str::to_string).collect()
     }
@@ -115,32 +112,17 @@ impl Recorder {
         self.admitted.line(|line| {
             let _ = write!(line, "{seq},{},{}", stamp.as_nanos(), outcome.as_str());
         });
-        let pose = self.last_pose.to_matrix3x4();
-        self.kitti.line(|line| {
-            let rows = (0..3).flat_map(|row| (0..4).map(move |column| (row, column)));
-            for (i, at) in rows.enumerate() {
-                let _ = write!(line, "{}{:.9e}", if i == 0 { "" } else { " " }, pose[at]);
-            }
-        });
+        self.trajectory.push(*stamp, registered.as_ref().map(|registered| &registered.odometry));
     }
 
     fn write_odometry(&mut self, seq: u64, stamp: Timestamp, odometry: &Odometry) {
         let pose = odometry.world_from_camera;
-        if pose.is_finite() {
-            self.last_pose = pose;
-        }
-        let (t, [x, y, z, w]) = (pose.translation, pose.xyzw());
-        if odometry.state == TrackingState::Tracking {
-            self.tum.line(|line| {
-                let _ = write!(line, "{stamp} {} {} {} {x} {y} {z} {w}", t.x, t.y, t.z);
-            });
-        }
         let row = OdometryRow {
             seq,
             stamp_ns: stamp.as_nanos(),
             state: state_name(odometry.state),
-            position: t.into(),
-            orientation_xyzw: [x, y, z, w],
+            position: pose.translation.into(),
+            orientation_xyzw: pose.xyzw(),
             velocity_in_world: odometry.velocity_in_world.into(),
             inliers: odometry.inlier_count,
             tracks: odometry.tracks.len(),
@@ -286,6 +268,7 @@ impl Stage for RecorderSink {
         while let Some(pending) = recorder.pending.pop_front() {
             recorder.write(&pending);
         }
+        recorder.trajectory.finish();
         Ok(())
     }
 }
