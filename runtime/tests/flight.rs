@@ -114,7 +114,7 @@ fn a_replay_repeats_the_flight_to_the_byte_restarts_included() {
         });
         // No fault is injected this time: the restart comes from the record.
         let again = again.unwrap().with_estimator(DeadReckoning::factory(&[], Duration::ZERO));
-        assert_eq!(again.run(&at(name)).unwrap().frames, 40);
+        assert_eq!(again.run(RunDirectory::create(&at(name)).unwrap()).unwrap().frames, 40);
     }
     assert_eq!(bytes(&at("first")), bytes(&at("second")));
     assert_eq!(bytes(&at("run")), bytes(&at("first")));
@@ -137,7 +137,10 @@ fn a_live_flight_is_replayed_from_its_own_folder() {
 
     let open = |_: &Manifest| -> Result<_, _> { unreachable!("the frames are stored") };
     let again = Replay::open(&at("run"), open).unwrap();
-    again.with_estimator(DeadReckoning::factory(&[], Duration::ZERO)).run(&at("again")).unwrap();
+    again
+        .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
+        .run(RunDirectory::create(&at("again")).unwrap())
+        .unwrap();
     assert_eq!(bytes(&at("run")), bytes(&at("again")));
 }
 
