@@ -17,13 +17,16 @@ pub(crate) struct Corner {
 const RADIUS: usize = 3;
 
 /// The strongest corner among the pixels `x0 <= x < x1`, `y0 <= y < y1`, which must lie at least
-/// `RADIUS + 1` pixels inside the image.
+/// `RADIUS + 1` pixels inside the image; `None` where there are none.
 pub(crate) fn strongest_corner(
     image: &GrayImage,
     (x0, y0): (usize, usize),
     (x1, y1): (usize, usize),
     scratch: &mut CornerScratch,
 ) -> Option<Corner> {
+    if x0 >= x1 || y0 >= y1 {
+        return None;
+    }
     scratch.sum_columns(image, (x0, y0), (x1, y1));
     let mut best: Option<Corner> = None;
     for y in 0..y1 - y0 {

@@ -133,9 +133,8 @@ impl VisualOdometry {
         else {
             return self.not_tracking(frame, TrackingState::Initializing);
         };
-        let first = initializer.add(frame.stamp, rays(features.features()));
         features.replenish(&frame.camera);
-        match first {
+        match initializer.add(frame.stamp, rays(features.features())) {
             Some(first) => self.begin_map(frame, first),
             None => {
                 self.stand_still(frame);

@@ -16,9 +16,12 @@ const MIN_COMMON: usize = 40;
 /// Median motion, beyond what a rotation explains, at which a scene's depth shows; in pixels.
 const MIN_PARALLAX_PX: f64 = 2.5;
 /// Parallax at which the best hypothesis is taken although another one explains the frames nearly as well; in pixels.
-const AMPLE_PARALLAX_PX: f64 = 8.0;
+const AMPLE_PARALLAX_PX: f64 = 12.0;
+/// Parallax below which a choice between different hypotheses is guesswork: flat ground seen over a short way fits two
+/// motions about equally well (Longuet-Higgins 1986); in pixels.
+const TELLING_PARALLAX_PX: f64 = 6.0;
 /// The second best hypothesis must cost this much more than the best.
-const CLEARLY_WORSE: f64 = 1.3;
+const CLEARLY_WORSE: f64 = 1.5;
 /// Points with a larger error do not fit a hypothesis, in pixels.
 const MISFIT_PX: f64 = 3.0;
 /// Root mean square error with which a map may begin, in pixels.
@@ -65,7 +68,7 @@ impl Initializer {
         if parallax_px < MIN_PARALLAX_PX {
             return None;
         }
-        self.decide(&ids, &matches, parallax_px > AMPLE_PARALLAX_PX)
+        self.decide(&ids, &matches, parallax_px)
     }
 
     /// Features that the first and the last frame share.
@@ -76,7 +79,7 @@ impl Initializer {
         first.iter().filter_map(|(id, a)| Some((*id, (*a, *last.get(id)?)))).unzip()
     }
 
-    fn decide(&self, ids: &[u64], matches: &[Match], ample: bool) -> Option<FirstMap> {
+    fn decide(&self, ids: &[u64], matches: &[Match], parallax_px: f64) -> Option<FirstMap> {
         let hypotheses = two_view::hypotheses(matches, 1.5 * self.pixel);
         let mut maps: Vec<(f64, FirstMap)> =
             hypotheses.iter().filter_map(|pose| self.adjusted(pose, ids, matches)).collect();
@@ -86,7 +89,9 @@ impl Initializer {
         let different = |map: &FirstMap| map.last_pose().is_some_and(|pose| !alike(&pose, &best_pose));
         let rival =
             maps.iter().skip(1).find(|(_, map)| different(map)).map_or(f64::INFINITY, |(cost, _)| *cost);
-        if !ample && rival < CLEARLY_WORSE * best_cost {
+        let undisputed = rival.is_infinite();
+        let clear = parallax_px > TELLING_PARALLAX_PX && rival > CLEARLY_WORSE * best_cost;
+        if !(undisputed || clear || parallax_px > AMPLE_PARALLAX_PX) {
             return None;
         }
         maps.into_iter().next().map(|(_, map)| map)
