@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use eval::{
-    Alignment, Comparison, OdometryProtocol, OdometryReport, Report, evaluate_files, figures_table,
-    read_trajectory,
+    Alignment, Comparison, OdometryProtocol, OdometryReport, Report, evaluate_files, read_trajectory,
 };
 
 use crate::cli::{AlignArg, EvalOdometryArgs};
