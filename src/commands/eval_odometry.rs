@@ -5,8 +5,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use eval::{
-    Alignment, Comparison, OdometryProtocol, OdometryReport, Report, evaluate_files, figures_table,
-    read_trajectory,
+    Alignment, Comparison, OdometryProtocol, OdometryReport, Report, evaluate_files, read_trajectory,
 };
 
 use crate::cli::{AlignArg, EvalOdometryArgs};
@@ -24,7 +23,7 @@ pub(super) fn eval_odometry(args: &EvalOdometryArgs) -> anyhow::Result<ExitCode>
         write_report(path, &args.gt, &measured)?;
         say(&format!("report: {}", path.display()));
     }
-    answer(&if args.json { json(&measured)? } else { text(&measured) });
+    answer(&if args.json { json(&measured)? } else { text(&measured) })?;
     Ok(ExitCode::SUCCESS)
 }
 
