@@ -46,9 +46,9 @@ impl Landed<'_> {
         if self.json {
             let metrics = std::fs::read_to_string(self.run.path().join(METRICS))
                 .context("can't read metrics.json back")?;
-            answer(&metrics);
+            answer(&metrics)?;
         } else {
-            answer(&self.text(accuracy.as_ref()));
+            answer(&self.text(accuracy.as_ref()))?;
         }
         Ok(self.exit_code())
     }

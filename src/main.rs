@@ -20,8 +20,16 @@ fn main() -> ExitCode {
     match commands::dispatch(cli) {
         Ok(code) => code,
         Err(error) => {
-            logging::say(&format!("kestrel: {error:#}"));
+            logging::say(&format!("kestrel: {}", in_full(&error)));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error with its causes, except those that the message before already quotes.
+fn in_full(error: &anyhow::Error) -> String {
+    let causes = error.chain().map(ToString::to_string);
+    causes
+        .reduce(|said, cause| if said.contains(&cause) { said } else { format!("{said}: {cause}") })
+        .unwrap_or_default()
 }

@@ -6,8 +6,11 @@ use clap::CommandFactory;
 use clap_complete::{Shell, generate};
 
 use crate::cli::Cli;
+use crate::logging::answer;
 
 pub(super) fn completions(shell: Shell) -> anyhow::Result<ExitCode> {
-    generate(shell, &mut Cli::command(), "kestrel", &mut std::io::stdout());
+    let mut script = Vec::new();
+    generate(shell, &mut Cli::command(), "kestrel", &mut script);
+    answer(&String::from_utf8(script)?)?;
     Ok(ExitCode::SUCCESS)
 }

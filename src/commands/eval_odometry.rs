@@ -23,7 +23,7 @@ pub(super) fn eval_odometry(args: &EvalOdometryArgs) -> anyhow::Result<ExitCode>
         write_report(path, &args.gt, &measured)?;
         say(&format!("report: {}", path.display()));
     }
-    answer(&if args.json { json(&measured)? } else { text(&measured) });
+    answer(&if args.json { json(&measured)? } else { text(&measured) })?;
     Ok(ExitCode::SUCCESS)
 }
 

@@ -7,7 +7,10 @@ mod replay;
 mod run;
 mod world;
 
+use std::path::Path;
 use std::process::ExitCode;
+
+use anyhow::ensure;
 
 use crate::cli::{Cli, Command, EvalCommand};
 
@@ -26,4 +29,12 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::World(args) => world::world(&args),
         Command::Completions { shell } => completions::completions(shell),
     }
+}
+
+/// Refuses an output folder around the input: an earlier run there is moved away, and the input would go with it.
+fn ensure_apart(input: &Path, out: &Path) -> anyhow::Result<()> {
+    let is_around =
+        input.canonicalize().ok().zip(out.canonicalize().ok()).is_some_and(|(i, o)| i.starts_with(o));
+    ensure!(!is_around, "expected another folder for --out, found {}, which holds the input", out.display());
+    Ok(())
 }

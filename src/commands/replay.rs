@@ -8,6 +8,7 @@ use runtime::Replay;
 use runtime::run::{RunDirectory, TRAJECTORY_KITTI};
 
 use crate::cli::ReplayArgs;
+use crate::commands::ensure_apart;
 use crate::commands::run::{cancel_on_signal, observer, own_truth};
 use crate::finish::{Landed, Truth};
 use crate::logging::say;
@@ -22,6 +23,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     })?;
     let title = format!("{}, replayed", replay.manifest().source.name);
     let out = args.out.clone().unwrap_or_else(|| args.run.join("replay"));
+    ensure_apart(&args.run, &out)?;
     let run = RunDirectory::create(&out)?;
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));
     let replay = replay.with_recording(!args.no_recording).observed_by(observer(None, &snapshots));

@@ -12,7 +12,7 @@ use runtime::sinks::Progress;
 use runtime::{Flight, FlightConfig, FlightSummary, Viewer};
 
 use crate::cli::{OutputArgs, RunArgs};
-use crate::commands::HUNG;
+use crate::commands::{HUNG, ensure_apart};
 use crate::finish::{Landed, Truth, truth_file};
 use crate::logging::say;
 use crate::progress::FrameProgress;
@@ -46,10 +46,16 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     for assumption in &source.info().assumptions {
         say(&format!("note: {assumption}"));
     }
+    let frame_count = source.info().frame_count;
+    ensure!(
+        frame_count != Some(0),
+        "expected at least one frame, found none in {} as cut by --skip",
+        args.source
+    );
+    ensure_apart(Path::new(&args.source), &args.out)?;
     // Everything that can be wrong with the input is known by now, so that nothing is touched for its sake.
     let run = RunDirectory::create(&args.out)?;
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));
-    let frame_count = source.info().frame_count;
     let summary = fly(Flight::new(Box::new(source), config).into_run(run.clone()), frame_count, &snapshots)?;
     let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
     Landed { title, run: &run, summary, truth, snapshots: &snapshots, json: args.output.json }.finish()

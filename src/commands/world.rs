@@ -24,7 +24,7 @@ pub(super) fn world(args: &WorldArgs) -> anyhow::Result<ExitCode> {
     answer(&match args.json {
         true => json!({ "out": out.to_string(), "frames": args.frames, "seed": args.seed }).to_string(),
         false => format!("{} frames in {out}", args.frames),
-    });
+    })?;
     Ok(ExitCode::SUCCESS)
 }
 

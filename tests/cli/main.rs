@@ -1,0 +1,11 @@
+//! The command line as people and scripts meet it: the real binary on tiny data.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "helpers of tests stand outside test functions")]
+
+mod bad_input;
+mod common;
+mod eval;
+mod help;
+mod replay;
+mod run;
+mod world;
