@@ -148,7 +148,7 @@ pub(crate) struct OutputArgs {
     #[arg(long, conflicts_with = "viewer")]
     pub(crate) headless: bool,
     /// Show everything live in the rerun viewer that listens at this address (rerun+http://HOST:9876/proxy)
-    #[arg(long, value_name = "ADDRESS")]
+    #[arg(long, value_name = "ADDRESS", value_parser = viewer_address)]
     pub(crate) viewer: Option<String>,
     /// Write no recording for the rerun viewer
     #[arg(long)]
@@ -156,6 +156,11 @@ pub(crate) struct OutputArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+fn viewer_address(text: &str) -> Result<String, String> {
+    let is_address = text.starts_with("rerun+http://") || text.starts_with("rerun+https://");
+    is_address.then(|| text.to_owned()).ok_or_else(|| "expected rerun+http://HOST:PORT/proxy".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -198,6 +203,7 @@ pub(crate) struct EvalOdometryArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub(crate) struct WorldArgs {
     /// Where the camera looks
     #[arg(long, value_enum, default_value_t = MotionArg::Nadir)]

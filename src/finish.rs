@@ -3,12 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::Context;
 use eval::{
     Alignment, Figure, LatencyStats, OdometryProtocol, OdometryReport, Report, TrajectoryFile, figures_table,
 };
-use geometry::Trajectory;
-use runtime::run::{MANIFEST, METRICS, RECORDING, REPORT, RunDirectory, TRAJECTORY_KITTI, TRAJECTORY_TUM};
+use geometry::{Timestamp, Trajectory};
+use runtime::run::{
+    MANIFEST, METRICS, Manifest, RECORDING, REPORT, RunDirectory, TRAJECTORY_KITTI, TRAJECTORY_TUM,
+    read_admitted,
+};
 use runtime::{Ended, FlightSummary};
 use serde_json::{Map, Value};
 
@@ -37,20 +39,22 @@ pub(crate) struct Landed<'a> {
 }
 
 impl Landed<'_> {
-    /// Measures, writes `metrics.json` and `report.html`, prints, and chooses the exit code.
-    pub(crate) fn finish(self) -> anyhow::Result<ExitCode> {
+    /// Measures, writes `metrics.json` and `report.html`, prints, and chooses the exit code. A full disk costs the files and
+    /// not the answer.
+    pub(crate) fn finish(mut self) -> anyhow::Result<ExitCode> {
         let estimate = self.estimate()?;
         let accuracy = self.accuracy(estimate.as_ref())?;
-        self.summary.write(self.run, accuracy.as_ref().map_or_else(Map::new, accuracy_entries))?;
-        self.write_report(estimate, accuracy.as_ref())?;
-        if self.json {
-            let metrics = std::fs::read_to_string(self.run.path().join(METRICS))
-                .context("can't read metrics.json back")?;
-            answer(&metrics)?;
-        } else {
-            answer(&self.text(accuracy.as_ref()))?;
-        }
+        let entries = accuracy.as_ref().map_or_else(Map::new, accuracy_entries);
+        let written = self.write_report(estimate, accuracy.as_ref());
+        self.note_fault(written);
+        let written = self.summary.write(self.run, entries.clone());
+        self.note_fault(written.map_err(Into::into));
+        answer(&if self.json { self.summary.to_json(entries) } else { self.text(accuracy.as_ref()) })?;
         Ok(self.exit_code())
+    }
+
+    fn note_fault(&mut self, written: anyhow::Result<()>) {
+        self.summary.recording_faults.extend(written.err().map(|error| error.to_string()));
     }
 
     /// The poses of the tracked frames; `None` where no frame was tracked.
@@ -65,16 +69,32 @@ impl Landed<'_> {
         let report = match &self.truth {
             Truth::None => return Ok(None),
             Truth::Trajectory(truth) => eval::evaluate(truth, &estimate.trajectory, &protocol(truth))?,
-            // Rows of frames join the rows of every frame; stamps join the poses that have one.
             Truth::File(truth) if truth.format.has_stamps() => {
                 eval::evaluate_files(truth, estimate, &protocol(&truth.trajectory))?
             }
             Truth::File(truth) => {
-                let every_frame = eval::read_trajectory(self.run.path().join(TRAJECTORY_KITTI))?;
-                eval::evaluate_files(truth, &every_frame, &protocol(&truth.trajectory))?
+                let truth = self.stamped(truth)?;
+                eval::evaluate(&truth, &estimate.trajectory, &protocol(&truth))?
             }
         };
         Ok(Some(report))
+    }
+
+    /// Truth that numbers the source's frames, with the stamps that the run's frames have.
+    fn stamped(&self, truth: &TrajectoryFile) -> anyhow::Result<Trajectory> {
+        let window = Manifest::read(self.run.path())?.source.to_window();
+        let mut stamped = Trajectory::new();
+        for (index, row) in read_admitted(self.run.path())?.iter().enumerate() {
+            // Such files give frame n the stamp n seconds.
+            let frame = (window.skip + index * window.stride) as i64;
+            let stamps = truth.trajectory.stamps();
+            let Ok(at) = stamps.binary_search(&Timestamp::from_nanos(frame * 1_000_000_000)) else {
+                continue;
+            };
+            // A frame with a bad stamp has no pose to compare with.
+            let _ = stamped.push(row.stamp, truth.trajectory.poses()[at]);
+        }
+        Ok(stamped)
     }
 
     fn figures(&self) -> Vec<Figure> {
@@ -117,32 +137,38 @@ impl Landed<'_> {
         let mut page = Report::new(&self.title).subtitle(format!("kestrel {}", env!("CARGO_PKG_VERSION")));
         page = match (accuracy, estimate) {
             (Some(accuracy), _) => page.odometry("estimate", accuracy.clone()),
-            (None, Some(estimate)) => page.trajectory("estimate", estimate.trajectory),
-            (None, None) => page.note("No frame was tracked, so there is no trajectory."),
+            (None, Some(estimate)) => {
+                page.trajectory("estimate", estimate.trajectory).length_unit("map units")
+            }
+            (None, None) => page,
         };
         page = page.figures(self.figures());
         page = self.summary.latency.iter().map(latency_stats).fold(page, Report::latency);
         page = self.snapshots.pictures()?.into_iter().fold(page, Report::frame);
-        page = self.notes().into_iter().fold(page, Report::note);
+        page = self.notes(accuracy.is_some()).into_iter().fold(page, Report::note);
         let manifest = std::fs::read_to_string(self.run.path().join(MANIFEST)).unwrap_or_default();
         page.configuration(manifest).write(self.run.path().join(REPORT))?;
         Ok(())
     }
 
     /// What a reader must know: assumptions, and whatever went wrong.
-    fn notes(&self) -> Vec<String> {
+    fn notes(&self, is_measured: bool) -> Vec<String> {
+        let scale = (self.summary.tracked_frames > 0 && !is_measured).then(|| NO_SCALE.to_owned());
+        let parts = [&self.summary.assumptions, &self.summary.source_errors, &self.summary.recording_faults];
+        parts.into_iter().flatten().cloned().chain(scale).chain(self.shortfall()).collect()
+    }
+
+    /// Why the run is not what it might have been, where it ended early or found nothing.
+    fn shortfall(&self) -> Option<String> {
         let summary = &self.summary;
-        let ended = match &summary.ended {
+        match &summary.ended {
+            Ended::EndOfSource if summary.tracked_frames == 0 => Some(NOTHING_TRACKED.to_owned()),
             Ended::EndOfSource => None,
-            Ended::Cancelled => Some("The flight was ended before the source was.".to_owned()),
-            Ended::TooManySourceErrors => {
-                Some("The source gave nothing but errors, so the flight ended.".to_owned())
-            }
-            Ended::SourceSilent => Some("The source fell silent, so the flight ended.".to_owned()),
-            Ended::Hung(stage) => Some(format!("A stage hung for good: {stage}.")),
-        };
-        let parts = [&summary.assumptions, &summary.source_errors, &summary.recording_faults];
-        parts.into_iter().flatten().cloned().chain(ended).collect()
+            Ended::Cancelled => Some(format!("ended on request after {} frames", summary.frames)),
+            Ended::TooManySourceErrors => Some("ended early: the source gave nothing but errors".to_owned()),
+            Ended::SourceSilent => Some("ended early: the source fell silent".to_owned()),
+            Ended::Hung(stage) => Some(format!("ended early: a stage hung for good: {stage}")),
+        }
     }
 
     fn text(&self, accuracy: Option<&OdometryReport>) -> String {
@@ -151,24 +177,30 @@ impl Landed<'_> {
         let file = |name: &str| self.run.path().join(name);
         let written =
             [REPORT, RECORDING, TRAJECTORY_KITTI, METRICS].map(file).into_iter().filter(|path| path.exists());
+        let unit = if accuracy.is_none() { format!("note: {NO_SCALE}\n") } else { String::new() };
         let files: String = written.map(|path| format!("  {}\n", path.display())).collect();
-        format!("{}\n{}\n{files}", self.title, figures_table(&figures))
+        format!("{}\n{}{unit}\n{files}", self.title, figures_table(&figures))
     }
 
     fn exit_code(&self) -> ExitCode {
-        for note in self.summary.source_errors.iter().chain(&self.summary.recording_faults) {
+        let summary = &self.summary;
+        let faults = summary.source_errors.iter().chain(&summary.recording_faults).cloned();
+        for note in faults.chain(self.shortfall()) {
             say(&format!("kestrel: {note}"));
         }
-        match &self.summary.ended {
-            Ended::Hung(stage) => {
-                say(&format!("kestrel: {stage}"));
-                ExitCode::from(HUNG as u8)
-            }
-            _ if self.summary.is_clean() => ExitCode::SUCCESS,
+        match &summary.ended {
+            Ended::Hung(_) => ExitCode::from(HUNG as u8),
+            Ended::EndOfSource if summary.tracked_frames == 0 => ExitCode::from(INCOMPLETE),
+            _ if summary.is_clean() => ExitCode::SUCCESS,
             _ => ExitCode::from(INCOMPLETE),
         }
     }
 }
+
+const NO_SCALE: &str = "Lengths are in map units, not metres: one camera alone knows no scale. The unit is the median \
+                        depth of the scene where the map began.";
+const NOTHING_TRACKED: &str = "no frame was tracked, so there is no trajectory: the camera must move sideways or forward \
+                               past things with texture";
 
 /// Sim(3), because a single camera knows no scale, and segments that fit the path.
 fn protocol(truth: &Trajectory) -> OdometryProtocol {

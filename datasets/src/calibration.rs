@@ -149,7 +149,25 @@ pub(crate) fn choose_camera(
     };
     let (camera, note) = calibration.camera(width, height)?;
     assumptions.extend(note);
+    assumptions.extend(off_centre(&camera));
     Ok(camera)
+}
+
+/// Share of the image's side by which a principal point may miss the middle without a word.
+const OFF_CENTRE: f64 = 0.15;
+
+/// A warning where the principal point lies so far from the middle that the calibration may be another camera's.
+fn off_centre(camera: &PinholeCamera) -> Option<String> {
+    let (width, height) = (camera.width() as f64, camera.height() as f64);
+    let center = camera.center();
+    let misses = |c: f64, side: f64| (c / side - 0.5).abs() > OFF_CENTRE;
+    (misses(center.x, width) || misses(center.y, height)).then(|| {
+        format!(
+            "The principal point ({:.0}, {:.0}) lies far from the middle of a {width}x{height} image: is this the \
+             calibration of this camera at this size?",
+            center.x, center.y
+        )
+    })
 }
 
 fn camera_from_fov(

@@ -26,8 +26,9 @@ fn open(spec: &SourceSpec) -> Result<ImageSequence, DatasetError> {
     let image_folder = image_folder(folder, index);
     let paths = list_images(&image_folder)?;
     let mut assumptions = Vec::new();
-    let stamps = stamps(paths.len(), first_existing(folder, &["times.txt"]).as_deref(), &mut assumptions)?;
+    // Before the count: a missing image is better named than counted.
     let first_number = check_numbers(&paths, &image_folder)?;
+    let stamps = stamps(paths.len(), first_existing(folder, &["times.txt"]).as_deref(), &mut assumptions)?;
     let calibration_path = folder.join("calib.txt");
     let own = || Calibration::read_kitti(&calibration_path, index).map(Some);
     let size = size_of(paths.iter().map(PathBuf::as_path), &image_folder)?;

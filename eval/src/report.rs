@@ -37,6 +37,7 @@ pub struct Report {
     runs: Vec<Run>,
     comparison: Option<Comparison>,
     trajectories: Vec<(String, Trajectory)>,
+    length_unit: Option<String>,
     latencies: Vec<LatencyStats>,
     frames: Vec<SampleFrame>,
     notes: Vec<String>,
@@ -95,6 +96,13 @@ impl Report {
     #[must_use]
     pub fn trajectory(mut self, name: impl Into<String>, trajectory: Trajectory) -> Self {
         self.trajectories.push((name.into(), trajectory));
+        self
+    }
+
+    /// Says what the lengths of trajectories without ground truth are in, where it is not metres.
+    #[must_use]
+    pub fn length_unit(mut self, unit: impl Into<String>) -> Self {
+        self.length_unit = Some(unit.into());
         self
     }
 
@@ -211,8 +219,9 @@ impl Report {
     }
 
     fn charts(&self) -> Result<String, EvalError> {
+        let unit = self.length_unit.as_deref().unwrap_or("m");
         let charts = views::odometry_charts(&self.runs).into_iter();
-        drawn(charts.chain(views::trajectory_charts(&self.trajectories)))
+        drawn(charts.chain(views::trajectory_charts(&self.trajectories, unit)))
     }
 
     fn figure_tables(&self) -> String {

@@ -240,7 +240,8 @@ impl Flight {
 
         #[cfg(feature = "viewer")]
         if let Some(stream) = sinks.recording.clone() {
-            let open = move || Ok(RerunSink::new(stream.clone()));
+            let truth = sinks.truth.clone();
+            let open = move || Ok(RerunSink::new(stream.clone(), truth.clone()));
             graph.sink("recording", odometry.block(ROOM), Supervision::default(), open);
         }
 
@@ -248,7 +249,7 @@ impl Flight {
         if let Some(target) = sinks.viewer.clone() {
             // Opened on the viewer's own thread, which alone waits where nobody reads at the other end.
             let truth = sinks.truth.clone();
-            let open = move || Ok(RerunSink::new(open_stream(&target, truth.as_ref())?));
+            let open = move || Ok(RerunSink::new(open_stream(&target, truth.as_ref())?, truth.clone()));
             graph.sink("viewer", odometry.latest(), Supervision::default(), open);
         }
         graph

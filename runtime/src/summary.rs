@@ -98,16 +98,21 @@ impl FlightSummary {
         self.latency.iter().find(|row| row.path == path).map(|row| row.latency)
     }
 
-    /// Writes `metrics.json` into `run`: this, with the entries of `extra` added (or put in place of ours).
-    ///
-    /// # Errors
-    /// [`RuntimeError::Io`] where it can't be written.
-    pub fn write(&self, run: &RunDirectory, extra: Map<String, Value>) -> Result<(), RuntimeError> {
+    /// What `metrics.json` holds: this, with the entries of `extra` added (or put in place of ours).
+    pub fn to_json(&self, extra: Map<String, Value>) -> String {
         let mut metrics = serde_json::to_value(self).unwrap_or_default();
         if let Value::Object(entries) = &mut metrics {
             entries.extend(extra);
         }
-        run.write(METRICS, &format!("{metrics:#}\n"))
+        format!("{metrics:#}\n")
+    }
+
+    /// Writes `metrics.json` into `run`, as [`to_json`](Self::to_json) has it.
+    ///
+    /// # Errors
+    /// [`RuntimeError::Io`] where it can't be written.
+    pub fn write(&self, run: &RunDirectory, extra: Map<String, Value>) -> Result<(), RuntimeError> {
+        run.write(METRICS, &self.to_json(extra))
     }
 
     /// Reads the instruments.

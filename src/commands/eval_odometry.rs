@@ -4,6 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::ensure;
 use eval::{
     Alignment, Comparison, OdometryProtocol, OdometryReport, Report, evaluate_files, read_trajectory,
 };
@@ -20,6 +21,7 @@ pub(super) fn eval_odometry(args: &EvalOdometryArgs) -> anyhow::Result<ExitCode>
     });
     let measured: Vec<(String, OdometryReport)> = measured.collect::<anyhow::Result<_>>()?;
     if let Some(path) = &args.report {
+        ensure_replaceable(path)?;
         write_report(path, &args.gt, &measured)?;
         say(&format!("report: {}", path.display()));
     }
@@ -72,6 +74,14 @@ fn text(measured: &[(String, OdometryReport)]) -> String {
 
 fn comparison(measured: &[(String, OdometryReport)]) -> Comparison {
     measured.iter().fold(Comparison::new(), |table, (name, report)| table.run(name, report, None))
+}
+
+/// Only an earlier report may be replaced: a slip of the finger must not cost a trajectory.
+fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
+    let is_report =
+        std::fs::read_to_string(path).map_or(!path.exists(), |text| text.starts_with("<!doctype html>"));
+    ensure!(is_report, "expected a new file or an earlier report for --report, found {}", path.display());
+    Ok(())
 }
 
 fn write_report(

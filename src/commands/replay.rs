@@ -1,15 +1,17 @@
 //! `kestrel replay`: a recorded flight once more.
 
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use anyhow::Context;
 use datasets::Dataset;
 use runtime::Replay;
 use runtime::run::{RunDirectory, TRAJECTORY_KITTI};
 
 use crate::cli::ReplayArgs;
-use crate::commands::ensure_apart;
 use crate::commands::run::{cancel_on_signal, observer, own_truth};
+use crate::commands::{INCOMPLETE, ensure_apart};
 use crate::finish::{Landed, Truth};
 use crate::logging::say;
 use crate::snapshots::Snapshots;
@@ -28,16 +30,58 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));
     let replay = replay.with_recording(!args.no_recording).observed_by(observer(None, &snapshots));
     let summary = replay.cancelled_by(cancel_on_signal()?).run(run.clone())?;
-    say(if same_trajectory(args, &run) {
-        "the trajectory is that of the recorded flight, to the last byte"
-    } else {
-        "the trajectory differs from that of the recorded flight: see both run.toml for versions and numbers"
-    });
+    let likeness = likeness(&read(&args.run)?, &read(run.path())?);
+    say(likeness.sentence());
     let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-    Landed { title, run: &run, summary, truth, snapshots: &snapshots, json: args.json }.finish()
+    Landed { title, run: &run, summary, truth, snapshots: &snapshots, json: args.json }
+        .finish()
+        .map(|code| if likeness == Likeness::Different { ExitCode::from(INCOMPLETE) } else { code })
 }
 
-fn same_trajectory(args: &ReplayArgs, run: &RunDirectory) -> bool {
-    let read = |folder: &std::path::Path| std::fs::read(folder.join(TRAJECTORY_KITTI)).ok();
-    read(&args.run).is_some_and(|recorded| Some(recorded) == read(run.path()))
+fn read(run: &Path) -> anyhow::Result<String> {
+    let path = run.join(TRAJECTORY_KITTI);
+    std::fs::read_to_string(&path).with_context(|| format!("can't read {}", path.display()))
+}
+
+/// How a replayed trajectory compares with the recorded one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Likeness {
+    Same,
+    /// The recording stops before the flight did: a full disk, a killed process.
+    SameAsFarAsRecorded,
+    Different,
+}
+
+fn likeness(recorded: &str, replayed: &str) -> Likeness {
+    match replayed.strip_prefix(recorded) {
+        Some("") => Likeness::Same,
+        Some(_) => Likeness::SameAsFarAsRecorded,
+        None => Likeness::Different,
+    }
+}
+
+impl Likeness {
+    fn sentence(self) -> &'static str {
+        match self {
+            Self::Same => "the trajectory is that of the recorded flight, to the last byte",
+            Self::SameAsFarAsRecorded => {
+                "the trajectory is that of the recorded flight as far as that was recorded"
+            }
+            Self::Different => {
+                "the trajectory differs from that of the recorded flight: see both run.toml for versions and numbers"
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_recording_cut_short_is_told_from_another_trajectory() {
+        assert_eq!(likeness("a\nb\n", "a\nb\n"), Likeness::Same);
+        assert_eq!(likeness("a\n", "a\nb\n"), Likeness::SameAsFarAsRecorded);
+        assert_eq!(likeness("a\nc\n", "a\nb\n"), Likeness::Different);
+    }
 }

@@ -19,7 +19,10 @@ struct MapView {
     across: Axis,
     up: Axis,
     height: Axis,
+    title: &'static str,
 }
+
+const FROM_ABOVE: &str = "Trajectory from above";
 
 #[derive(Clone, Copy)]
 struct Axis {
@@ -28,12 +31,16 @@ struct Axis {
     label: &'static str,
 }
 
-const RIGHT: Axis = Axis { index: 0, sign: 1.0, label: "x, right [m]" };
-const UP: Axis = Axis { index: 1, sign: -1.0, label: "−y, up [m]" };
-const FORWARD: Axis = Axis { index: 2, sign: 1.0, label: "z, forward [m]" };
-const AGAINST_VIEW: Axis = Axis { index: 2, sign: -1.0, label: "−z, up when looking down [m]" };
+const RIGHT: Axis = Axis { index: 0, sign: 1.0, label: "x, right" };
+const UP: Axis = Axis { index: 1, sign: -1.0, label: "−y, up" };
+const FORWARD: Axis = Axis { index: 2, sign: 1.0, label: "z, forward" };
+const AGAINST_VIEW: Axis = Axis { index: 2, sign: -1.0, label: "−z, up when looking down" };
 
 impl Axis {
+    fn label(self, unit: &str) -> String {
+        format!("{} [{unit}]", self.label)
+    }
+
     fn of(self, point: &Vector3<f64>) -> f64 {
         point[self.index] * self.sign
     }
@@ -47,12 +54,12 @@ impl MapView {
         };
         let (x, y, z) = (spread(0), spread(1), spread(2));
         if y <= x && y <= z {
-            Self { across: RIGHT, up: FORWARD, height: UP }
+            Self { across: RIGHT, up: FORWARD, height: UP, title: FROM_ABOVE }
         } else if z <= x {
             // A camera that looks down: away from the scene is up.
-            Self { across: RIGHT, up: UP, height: AGAINST_VIEW }
+            Self { across: RIGHT, up: UP, height: AGAINST_VIEW, title: FROM_ABOVE }
         } else {
-            Self { across: FORWARD, up: UP, height: RIGHT }
+            Self { across: FORWARD, up: UP, height: RIGHT, title: "Trajectory from the side" }
         }
     }
 
@@ -104,22 +111,23 @@ pub(super) fn odometry_charts(runs: &[Run]) -> Vec<Chart> {
     vec![
         Chart {
             equal_axes: true,
-            ..chart("Trajectory from above", view.across.label, view.up.label, map, Marks::Start)
+            ..chart(view.title, &view.across.label("m"), &view.up.label("m"), map, Marks::Start)
         },
         Chart {
             from_zero: true,
             ..chart("Position error along the way", DISTANCE, "error [m]", errors, Marks::Line)
         },
-        chart("Profile along the way", DISTANCE, view.height.label, profile, Marks::Line),
+        chart(PROFILE, DISTANCE, &view.height.label("m"), profile, Marks::Line),
         drift_chart("Drift by segment length, translation", "t_err [%]", drift),
         drift_chart("Drift by segment length, rotation", "r_err [deg/100 m]", turn),
     ]
 }
 
 const DISTANCE: &str = "distance travelled [m]";
+const PROFILE: &str = "Profile along the way";
 
-/// Map and height of trajectories that nothing is known about but themselves.
-pub(super) fn trajectory_charts(trajectories: &[(String, geometry::Trajectory)]) -> Vec<Chart> {
+/// Map and height of trajectories that nothing is known about but themselves; `unit` is that of their lengths.
+pub(super) fn trajectory_charts(trajectories: &[(String, geometry::Trajectory)], unit: &str) -> Vec<Chart> {
     let points: Vec<Vec<Vector3<f64>>> = trajectories.iter().map(|(_, t)| relative_positions(t)).collect();
     let Some(first) = points.first() else { return Vec::new() };
     let view = MapView::of(first);
@@ -131,9 +139,15 @@ pub(super) fn trajectory_charts(trajectories: &[(String, geometry::Trajectory)])
     vec![
         Chart {
             equal_axes: true,
-            ..chart("Trajectory from above", view.across.label, view.up.label, map, Marks::Start)
+            ..chart(view.title, &view.across.label(unit), &view.up.label(unit), map, Marks::Start)
         },
-        chart("Profile along the way", DISTANCE, view.height.label, profile, Marks::Line),
+        chart(
+            PROFILE,
+            &format!("distance travelled [{unit}]"),
+            &view.height.label(unit),
+            profile,
+            Marks::Line,
+        ),
     ]
 }
 
@@ -190,9 +204,9 @@ mod tests {
     #[test]
     fn the_map_follows_the_motion() {
         let ahead = view_of([[0.0, 0.0, 0.0], [30.0, -2.0, 100.0]]);
-        assert_eq!((ahead.up.label, ahead.height.label), ("z, forward [m]", "−y, up [m]"));
+        assert_eq!((ahead.up.label, ahead.height.label), ("z, forward", "−y, up"));
         let down = view_of([[0.0, 0.0, 0.0], [30.0, 50.0, -2.0]]);
-        assert_eq!((down.up.label, down.height.label), ("−y, up [m]", "−z, up when looking down [m]"));
+        assert_eq!((down.up.label, down.height.label), ("−y, up", "−z, up when looking down"));
         assert_eq!(down.map(&[Vector3::new(1.0, 2.0, 3.0)]), [(1.0, -2.0)]);
     }
 }

@@ -5,6 +5,8 @@ mod progress;
 mod recorder;
 mod trajectory_log;
 #[cfg(feature = "viewer")]
+mod truth_fit;
+#[cfg(feature = "viewer")]
 mod viewer;
 
 pub use progress::{Observer, Progress, ProgressSink, Tally};

@@ -17,6 +17,7 @@ use rerun::blueprint::{
 use rerun::{RecordingStream, RecordingStreamBuilder};
 use vo::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
 
+use super::truth_fit::TruthFit;
 use crate::RuntimeError;
 use crate::graph::{Packet, Stage, StageError};
 use crate::stages::Registered;
@@ -36,6 +37,7 @@ pub const DEFAULT_VIEWER: &str = rerun::DEFAULT_CONNECT_URL;
 const WORLD: &str = "world";
 const CAMERA: &str = "world/camera";
 const IMAGE: &str = "world/camera/image";
+const GROUND_TRUTH: &str = "world/ground_truth";
 const TIME: &str = "time";
 const FRAME: &str = "frame";
 
@@ -64,6 +66,7 @@ pub struct RerunSink {
     piece_index: usize,
     /// Where each track has been lately, newest last.
     tails: BTreeMap<u64, VecDeque<[f32; 2]>>,
+    truth: Option<TruthFit>,
 }
 
 /// Starts the `rerun` on the path.
@@ -124,18 +127,16 @@ fn send_static(stream: &RecordingStream, truth: Option<&Trajectory>) -> rerun::R
     stream.log_static("plots/latency_ms", &lines.clone().with_names(["source to odometry"]))?;
     stream.log_static("plots/inliers", &lines.clone().with_names(["inliers", "tracks"]))?;
     stream.log_static("plots/state", &lines.with_names(["state"]))?;
-    let Some((truth, first)) = truth.and_then(|truth| truth.poses().first().map(|first| (truth, *first)))
-    else {
-        return Ok(());
-    };
-    let path = truth.poses().iter().map(|pose| position(&(first.inverse() * *pose)));
+    let Some(truth) = truth else { return Ok(()) };
+    let path = truth.poses().iter().map(position);
     let strip = rerun::LineStrips3D::new([path.collect::<Vec<_>>()]).with_colors([TRUTH]);
-    stream.log_static("world/ground_truth", &strip)
+    stream.log_static(GROUND_TRUTH, &strip)
 }
 
 impl RerunSink {
-    /// A sink on an open stream. Clones of the stream go on where this one ends.
-    pub fn new(stream: RecordingStream) -> Self {
+    /// A sink on an open stream. Clones of the stream go on where this one ends. `truth` is laid over the estimate, whose
+    /// unit of length nobody knows.
+    pub fn new(stream: RecordingStream, truth: Option<Trajectory>) -> Self {
         let piece = Vec::with_capacity(PIECE + 1);
         Self {
             stream,
@@ -145,6 +146,7 @@ impl RerunSink {
             piece,
             piece_index: 0,
             tails: BTreeMap::new(),
+            truth: truth.map(TruthFit::new),
         }
     }
 
@@ -172,6 +174,16 @@ impl RerunSink {
             self.piece.push(position(&pose));
         }
         Ok(())
+    }
+
+    fn place_truth(&mut self, odometry: &Odometry) -> rerun::RecordingStreamResult<()> {
+        let is_tracked = odometry.state == TrackingState::Tracking;
+        let fit = self.truth.as_mut().filter(|_| is_tracked);
+        let fitted = fit.and_then(|fit| fit.add(odometry.stamp, &odometry.world_from_camera));
+        let Some(fitted) = fitted else { return Ok(()) };
+        let rotation = rerun::Quaternion::from_xyzw(fitted.pose.xyzw().map(|v| v as f32));
+        let transform = rerun::Transform3D::from_translation_rotation(position(&fitted.pose), rotation);
+        self.stream.log(GROUND_TRUTH, &transform.with_scale(fitted.scale as f32))
     }
 
     fn next_piece(&mut self) {
@@ -270,6 +282,7 @@ impl Stage for RerunSink {
         let registered = &input.payload;
         self.set_time(input.seq, input.stamp);
         self.send_pose(&registered.odometry)?;
+        self.place_truth(&registered.odometry)?;
         self.send_map(&registered.odometry.points, &registered.odometry.keyframes)?;
         self.send_plots(input)?;
         self.follow(&registered.odometry.tracks);
@@ -282,6 +295,9 @@ impl Stage for RerunSink {
     fn reset(&mut self) {
         self.tails.clear();
         self.next_piece();
+        if let Some(truth) = &mut self.truth {
+            truth.reset();
+        }
     }
 
     fn finish(&mut self) -> Result<(), StageError> {
