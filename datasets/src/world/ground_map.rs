@@ -48,14 +48,14 @@ impl GroundMap {
             tiles.resize_with(tiles_across * tiles_across, OnceLock::new);
             Layer { spacing_m, texels, samples, tiles_across, tiles }
         };
-        let finest = layer(FINEST_M, 128, 1);
+        let finest = layer(FINEST_M, 64, 1);
         Self {
             layers: vec![
                 finest,
-                layer(0.25, 64, 2),
-                layer(1.0, 64, 3),
-                layer(4.0, 64, 4),
-                layer(16.0, 32, 6),
+                layer(0.25, 32, 2),
+                layer(1.0, 32, 2),
+                layer(4.0, 32, 3),
+                layer(16.0, 32, 4),
             ],
         }
     }
@@ -97,14 +97,11 @@ fn bilinear(texels: &[Texel], stride: usize, x: f32, y: f32, border: usize) -> [
     let (ix, iy) = ((x as usize).min(limit), (y as usize).min(limit));
     let (fx, fy) = (x - ix as f32, y - iy as f32);
     let at = (iy + border) * stride + ix + border;
-    let (a, b, c, d) = (texels[at], texels[at + 1], texels[at + stride], texels[at + stride + 1]);
-    let weights = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
-    std::array::from_fn(|k| {
-        weights[0] * f32::from(a[k])
-            + weights[1] * f32::from(b[k])
-            + weights[2] * f32::from(c[k])
-            + weights[3] * f32::from(d[k])
-    })
+    let (upper, lower) = (&texels[at..at + 2], &texels[at + stride..at + stride + 2]);
+    let mixed = |a: [f32; 4], b: [f32; 4], t: f32| -> [f32; 4] { std::array::from_fn(|k| mix(a[k], b[k], t)) };
+    let widened = |texel: Texel| texel.map(|v| i32::from(v) as f32);
+    let top = mixed(widened(upper[0]), widened(upper[1]), fx);
+    mixed(top, mixed(widened(lower[0]), widened(lower[1]), fx), fy)
 }
 
 impl Layer {
@@ -131,7 +128,7 @@ impl Layer {
                 ((k as f32 + jitter) / n as f32 - 0.5) * self.spacing_m
             };
             let (x, y) = (x + place(i, h), y + place(j, h.wrapping_mul(0x9E37_79B1)));
-            let (color, grain) = ground::lit(scene, x.rem_euclid(PERIOD_M), y.rem_euclid(PERIOD_M));
+            let (color, grain) = ground::lit(scene, wrapped(x), wrapped(y), self.spacing_m);
             sum[0] += color[0];
             sum[1] += color[1];
             sum[2] += color[2];
@@ -141,6 +138,11 @@ impl Layer {
         let root = |v: f32| ((v * share / WHITE).sqrt() * 255.0 + 0.5) as u8;
         [root(sum[0]), root(sum[1]), root(sum[2]), (sum[3] * share * 255.0 + 0.5) as u8]
     }
+}
+
+/// The same place in the world's first copy.
+fn wrapped(v: f32) -> f32 {
+    v - PERIOD_M * floor(v / PERIOD_M) as f32
 }
 
 /// Every other texel, averaged with its neighbours by the tent `1 2 1`.

@@ -25,6 +25,7 @@ mod roads;
 mod scene;
 mod sensor;
 mod shade;
+mod shadows;
 mod solid;
 mod source;
 mod terrain;
@@ -32,6 +33,7 @@ mod terrain;
 mod tests;
 mod truth;
 mod vehicles;
+mod view;
 
 use std::sync::Arc;
 

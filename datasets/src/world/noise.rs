@@ -166,7 +166,8 @@ impl GroundNoise {
 /// Fine grain for surfaces seen from near: a repeating noise image with its coarser copies.
 #[derive(Debug)]
 pub(crate) struct DetailMap {
-    levels: Vec<Vec<i8>>,
+    /// Each texel with its neighbours to the right, below, and right below: what filtering reads, in one place.
+    levels: Vec<Vec<[i8; 4]>>,
 }
 
 const DETAIL_SIZE: usize = 512;
@@ -179,7 +180,7 @@ impl DetailMap {
         let mut levels = Vec::new();
         let mut size = DETAIL_SIZE;
         loop {
-            levels.push(level.iter().map(|v| (v * 48.0).clamp(-127.0, 127.0) as i8).collect());
+            levels.push(neighbours(&level, size));
             if size == 1 {
                 return Self { levels };
             }
@@ -206,14 +207,12 @@ impl DetailMap {
         let scale = 1.0 / (1_u32 << level) as f32;
         let (x, y) = ((x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5);
         let (ix, iy) = (floor(x), floor(y));
-        let (u, v) = (x - ix as f32, y - iy as f32);
+        // Fixed point: 1/256 texel is finer than any pixel.
+        let (u, v) = (((x - ix as f32) * 256.0) as i32, ((y - iy as f32) * 256.0) as i32);
         let mask = size - 1;
-        let texels = &self.levels[level];
-        let value = |dx: i32, dy: i32| {
-            f32::from(texels[((iy + dy) as usize & mask) * size + ((ix + dx) as usize & mask)])
-        };
-        let top = mix(value(0, 0), value(1, 0), u);
-        mix(top, mix(value(0, 1), value(1, 1), u), v) / 48.0
+        let [a, b, c, d] = self.levels[level][(iy as usize & mask) * size + (ix as usize & mask)].map(i32::from);
+        let (top, bottom) = (256 * a + (b - a) * u, 256 * c + (d - c) * u);
+        (256 * top + (bottom - top) * v) as f32 * (1.0 / (48.0 * 65_536.0))
     }
 }
 
@@ -230,6 +229,13 @@ fn grain(x: f32, y: f32, seed: u32) -> f32 {
         + 0.7 * octave(32, seed + 4)
         + 0.5 * octave(16, seed + 5)
         + 0.6 * white
+}
+
+fn neighbours(level: &[f32], size: usize) -> Vec<[i8; 4]> {
+    let at = |x: usize, y: usize| level[(y % size) * size + x % size];
+    let quad = |x: usize, y: usize| [at(x, y), at(x + 1, y), at(x, y + 1), at(x + 1, y + 1)];
+    let stored = |v: f32| (v * 48.0).clamp(-127.0, 127.0) as i8;
+    (0..size * size).map(|i| quad(i % size, i / size).map(stored)).collect()
 }
 
 fn halved(level: &[f32], size: usize) -> Vec<f32> {

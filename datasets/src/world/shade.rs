@@ -31,19 +31,19 @@ impl Shader<'_> {
         hit: Hit,
         placements: &[Placement],
     ) -> ([f32; 3], u32) {
+        let length = direction.norm();
+        let view = direction / length;
         if matches!(hit.target, Target::Sky) {
-            return (self.sky(direction.normalize()), 0);
+            return (self.sky(view), 0);
         }
         let p = origin + direction * hit.t;
-        let distance = hit.t * direction.norm();
-        let view = direction.normalize();
+        let distance = hit.t * length;
         let footprint = distance * self.pixel_rad;
         let (color, mark) = match hit.target {
             Target::Ground | Target::Sky => self.ground(p, view, footprint, placements),
             Target::Solid { index, face } => {
                 let solid = &self.scene.solids[index as usize];
-                let sun = self.scene.sunlit(p);
-                let color = self.face(&solid.body, &solid.placement, face, (p, view), footprint, sun);
+                let color = self.face(&solid.body, &solid.placement, face, (p, view), footprint);
                 (color, 0x1000_0000 | index << 4 | u32::from(face))
             }
             Target::Tree { index, clump, normal } => {
@@ -51,8 +51,7 @@ impl Shader<'_> {
             }
             Target::Vehicle { slot, part, face } => {
                 let (body, placement) = (&self.movers.body(slot)[part as usize], &placements[slot as usize]);
-                let sun = self.scene.sunlit(p);
-                let color = self.face(body, placement, face, (p, view), footprint, sun);
+                let color = self.face(body, placement, face, (p, view), footprint);
                 let mark = u32::from(slot) << 8 | u32::from(part) << 4 | u32::from(face);
                 (color, 0x4000_0000 | mark)
             }
@@ -126,12 +125,13 @@ impl Shader<'_> {
         face: u8,
         (p, view): (Vec3, Vec3),
         footprint: f32,
-        sunlit: bool,
     ) -> [f32; 3] {
         let plane = &body.planes[face as usize];
         let local = placement.local_point(p);
         let normal = placement.world_direction(plane.normal);
-        let sun = if sunlit { normal.dot(&self.scene.sun).max(0.0) } else { 0.0 };
+        let facing = normal.dot(&self.scene.sun).max(0.0);
+        let sunlit = facing > 0.0 && self.scene.sunlit(p);
+        let sun = if sunlit { facing } else { 0.0 };
         let open = 0.55 + 0.45 * normal.z;
         let (color, gloss) = pattern(body, plane.material, plane.normal, local, footprint);
         let grain = 1.0 + 0.09 * self.grain(p.x + p.z, p.y - 0.7 * p.z, footprint) * (1.0 - gloss);
