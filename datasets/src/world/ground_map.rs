@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::PERIOD_M;
 use super::ground;
-use super::noise::{floor, hash, log2, mix, unit};
+use super::noise::{blend, floor, hash, log2, mix, unit};
 use super::scene::Scene;
 
 /// One scale of the map, cut into tiles. Each tile holds texels at its spacing and at twice that.
@@ -64,12 +64,18 @@ impl GroundMap {
     pub(crate) fn sample(&self, scene: &Scene, x: f32, y: f32, footprint_m: f32) -> [f32; 4] {
         let lod = log2(footprint_m.max(FINEST_M) / FINEST_M).clamp(0.0, 9.0);
         let level = lod as usize;
-        let t = lod - level as f32;
-        let mut value = self.level(scene, level, x, y);
-        if t > 0.02 && level < 9 {
+        let t = if level < 9 { blend(lod - level as f32) } else { 0.0 };
+        let value = if t <= 0.0 {
+            self.level(scene, level, x, y)
+        } else {
             let coarse = self.level(scene, level + 1, x, y);
-            value = std::array::from_fn(|c| mix(value[c], coarse[c], t));
-        }
+            if t >= 1.0 {
+                coarse
+            } else {
+                let fine = self.level(scene, level, x, y);
+                std::array::from_fn(|c| mix(fine[c], coarse[c], t))
+            }
+        };
         let square = |v: f32| v * v * (WHITE / (255.0 * 255.0));
         [square(value[0]), square(value[1]), square(value[2]), value[3] / 255.0]
     }

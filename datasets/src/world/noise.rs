@@ -194,12 +194,12 @@ impl DetailMap {
     pub(crate) fn sample(&self, x: f32, y: f32, footprint: f32) -> f32 {
         let lod = log2(footprint.max(1.0));
         let level = (lod as usize).min(self.levels.len() - 1);
-        let fine = self.bilinear(level, x, y);
-        let t = lod - level as f32;
+        let t = blend(lod - level as f32);
         if t <= 0.0 || level + 1 >= self.levels.len() {
-            return fine;
+            return self.bilinear(level, x, y);
         }
-        mix(fine, self.bilinear(level + 1, x, y), t.min(1.0))
+        let coarse = self.bilinear(level + 1, x, y);
+        if t >= 1.0 { coarse } else { mix(self.bilinear(level, x, y), coarse, t) }
     }
 
     fn bilinear(&self, level: usize, x: f32, y: f32) -> f32 {
@@ -245,6 +245,13 @@ fn halved(level: &[f32], size: usize) -> Vec<f32> {
         .map(|i| (2 * (i % half), 2 * (i / half)))
         .map(|(x, y)| 0.25 * (at(x, y) + at(x + 1, y) + at(x, y + 1) + at(x + 1, y + 1)))
         .collect()
+}
+
+/// Share of the coarser of two scales when the wanted one lies at `t` between them. Near either, that one serves
+/// alone: half the look-ups for many pixels.
+#[inline]
+pub(crate) fn blend(t: f32) -> f32 {
+    ((t - 0.25) * 2.0).clamp(0.0, 1.0)
 }
 
 /// Base-2 logarithm to a few thousandths, for choosing levels.

@@ -7,7 +7,7 @@ use super::patches::Patches;
 use super::roads::{Circuit, Roads};
 use super::shadows::{Blocker, Shadows};
 use super::solid::{Ball, Placement, Solid, Tree};
-use super::terrain::Terrain;
+use super::terrain::{Patch, Terrain};
 use super::{CELL_M, CELLS, PERIOD_M, Vec3};
 
 /// The land, what stands on it, and the sun.
@@ -32,6 +32,8 @@ pub(crate) struct Scene {
     tops: Vec<f32>,
     block_tops: Vec<f32>,
     top: f32,
+    /// Rays that fall faster than this meet the land once.
+    steep: f32,
 }
 
 /// What a ray met.
@@ -78,6 +80,7 @@ impl Scene {
             tops,
             block_tops,
             top,
+            steep: 1.5 * steepest(&terrain),
             terrain,
             circuit,
             roads,
@@ -95,6 +98,9 @@ impl Scene {
     /// Where the ray `origin + t direction` first meets the land, with `t` in `(0, end)`.
     pub(crate) fn meet_land(&self, origin: Vec3, direction: Vec3, end: f32) -> Option<f32> {
         let end = end.min(VIEW_M / direction.norm());
+        if -direction.z > self.steep * direction.xy().norm() {
+            return self.meet_below(origin, direction, end);
+        }
         let inverse = direction.map(|v| 1.0 / v);
         let (from, to) = below(self.top, origin.z, inverse.z, end)?;
         for block in Walk::new(origin, direction, inverse, BLOCK_M, from, to) {
@@ -108,6 +114,26 @@ impl Scene {
             }
         }
         None
+    }
+
+    /// The same for a ray that falls faster than any slope: it meets the land once, so that Newton's steps find
+    /// the place from anywhere.
+    fn meet_below(&self, origin: Vec3, direction: Vec3, end: f32) -> Option<f32> {
+        // The land's mean height is 0.
+        let mut t = -origin.z / direction.z;
+        for _ in 0..12 {
+            let p = origin + direction * t;
+            let (u, v) = (p.x / CELL_M, p.y / CELL_M);
+            let (ix, iy) = (floor(u), floor(v));
+            let patch = self.terrain.patch(ix, iy);
+            let (height, slope) = patch.height_and_slope(u - ix as f32, v - iy as f32);
+            let step = (height - p.z) / (direction.z - slope.0 * direction.x - slope.1 * direction.y);
+            t += step;
+            if step.abs() < 1e-3 {
+                break;
+            }
+        }
+        (t > 0.0 && t < end).then_some(t)
     }
 
     fn meet_cell(&self, cell: &Step, origin: Vec3, direction: Vec3) -> Option<f32> {
@@ -163,6 +189,11 @@ fn blocks(solids: &[Solid], trees: &[Tree]) -> Vec<Block> {
             Block { ball: Ball::around(&balls), solids: own_solids, trees: own_trees }
         })
         .collect()
+}
+
+fn steepest(terrain: &Terrain) -> f32 {
+    let cells = (0..CELLS * CELLS).map(|i| terrain.patch((i % CELLS) as i32, (i / CELLS) as i32));
+    cells.map(Patch::steepness).fold(0.0, f32::max)
 }
 
 /// Highest ground of each cell and of each block.

@@ -47,7 +47,8 @@ impl Shader<'_> {
                 (color, 0x1000_0000 | index << 4 | u32::from(face))
             }
             Target::Tree { index, clump, normal } => {
-                (self.leaves(index, clump, normal, p, footprint), 0x2000_0000 | index << 1)
+                // Not by tree: leaf against leaf is no edge.
+                (self.leaves(index, clump, normal, p, footprint), 0x2000_0000)
             }
             Target::Vehicle { slot, part, face } => {
                 let (body, placement) = (&self.movers.body(slot)[part as usize], &placements[slot as usize]);
@@ -63,15 +64,11 @@ impl Shader<'_> {
         let stretch = (1.0 / view.z.abs().max(0.01)).min(16.0);
         let taps = (stretch / 1.6).clamp(1.0, 5.0) as i32;
         let width = footprint.max(footprint * stretch / (taps as f32 * 1.6));
-        let along = Vec3::new(view.x, view.y, 0.0);
-        let along = along / along.norm().max(1e-6);
-        let mut sum = [0.0_f32; 4];
-        for k in 0..taps {
-            let shift = ((k as f32 + 0.5) / taps as f32 - 0.5) * footprint * stretch;
-            let (x, y) = (p.x + along.x * shift, p.y + along.y * shift);
-            let texel = self.map.sample(self.scene, x, y, width);
-            sum = std::array::from_fn(|c| sum[c] + texel[c] / taps as f32);
-        }
+        let sum = if taps == 1 {
+            self.map.sample(self.scene, p.x, p.y, width)
+        } else {
+            self.streak(p, view, footprint * stretch, (taps, width))
+        };
         let mut color =
             scale3([sum[0], sum[1], sum[2]], 1.0 + sum[3] * self.grain(p.x, p.y, footprint * stretch.sqrt()));
         let shaded = self.movers.shades(placements, p, self.scene.sun);
@@ -81,6 +78,19 @@ impl Shader<'_> {
             color = [color[0] * share(0), color[1] * share(1), color[2] * share(2)];
         }
         (color, 1 + u32::from(shaded))
+    }
+
+    /// The ground's light and grain averaged over `length` metres in the direction of view.
+    fn streak(&self, p: Vec3, view: Vec3, length: f32, (taps, width): (i32, f32)) -> [f32; 4] {
+        let along = view.xy() / view.xy().norm().max(1e-6);
+        let share = 1.0 / taps as f32;
+        let mut sum = [0.0_f32; 4];
+        for k in 0..taps {
+            let shift = ((k as f32 + 0.5) * share - 0.5) * length;
+            let texel = self.map.sample(self.scene, p.x + along.x * shift, p.y + along.y * shift, width);
+            sum = std::array::from_fn(|c| sum[c] + texel[c] * share);
+        }
+        sum
     }
 
     /// Fine grain of natural surfaces at two scales turned against each other; about 1 strong.
@@ -156,10 +166,14 @@ impl Shader<'_> {
         let up = direction.z.max(0.0);
         let clear = mix3(HAZE, [0.13, 0.24, 0.44], smoothstep(-0.05, 0.55, up));
         let (u, v) = (direction.x / (up + 0.12), direction.y / (up + 0.12));
+        let thick = 0.75 * smoothstep(0.01, 0.2, up);
+        if thick <= 0.0 {
+            return clear;
+        }
         let seed = self.scene.noise.seed ^ 0xC10D;
         let noise = |f: f32, s: u32| gradient_noise(u * f, v * f * 1.6, u32::MAX, seed + s);
         let cloud = noise(0.7, 0) + 0.5 * noise(1.6, 1) + 0.25 * noise(3.7, 2) + 0.12 * noise(8.1, 3);
-        mix3(clear, [0.55, 0.56, 0.58], 0.75 * smoothstep(0.0, 0.9, cloud) * smoothstep(0.01, 0.2, up))
+        mix3(clear, [0.55, 0.56, 0.58], thick * smoothstep(0.0, 0.9, cloud))
     }
 }
 
@@ -175,8 +189,13 @@ fn pattern(body: &Convex, material: Material, normal: Vec3, p: Vec3, footprint: 
     // Along and up the face.
     let u = if normal.x.abs() > normal.y.abs() { p.y } else { p.x };
     let fine = |size: f32| 1.0 - smoothstep(0.25 * size, 0.8 * size, footprint);
-    let stain =
-        |scale: f32| gradient_noise((p.x + 31.0) / scale, (p.y + 0.6 * p.z) / scale, u32::MAX, body.seed);
+    let stain = |scale: f32| {
+        let clear = fine(2.0 * scale);
+        if clear <= 0.0 {
+            return 0.0;
+        }
+        clear * gradient_noise((p.x + 31.0) / scale, (p.y + 0.6 * p.z) / scale, u32::MAX, body.seed)
+    };
     match material {
         Material::Wall => wall(body, u, p.z, fine(0.4), stain(1.7)),
         Material::Cladding => {

@@ -76,6 +76,9 @@ impl Placement {
     }
 }
 
+/// The first planes of every body are those of a cuboid: +x, -x, +y, -y, +z, -z.
+const CUBOID: usize = 6;
+
 /// A convex body: what lies behind all of its planes.
 #[derive(Clone, Debug)]
 pub(crate) struct Convex {
@@ -134,7 +137,28 @@ impl Convex {
             return None;
         }
         let (mut enter, mut leave, mut face) = (from, f32::INFINITY, usize::MAX);
-        for (i, plane) in self.planes.iter().enumerate() {
+        for axis in 0..3 {
+            let (o, d) = (origin[axis], direction[axis]);
+            let (low, high) = (-self.planes[2 * axis + 1].offset, self.planes[2 * axis].offset);
+            if d == 0.0 {
+                if o < low || o > high {
+                    return None;
+                }
+                continue;
+            }
+            let inverse = 1.0 / d;
+            let side = usize::from(inverse > 0.0);
+            let (first, last) = if side == 1 { (low, high) } else { (high, low) };
+            let (first, last) = ((first - o) * inverse, (last - o) * inverse);
+            if first > enter {
+                (enter, face) = (first, 2 * axis + side);
+            }
+            leave = leave.min(last);
+        }
+        if enter >= leave {
+            return None;
+        }
+        for (i, plane) in self.planes.iter().enumerate().skip(CUBOID) {
             let closing = plane.normal.dot(&direction);
             let gap = plane.offset - plane.normal.dot(&origin);
             if closing < 0.0 {

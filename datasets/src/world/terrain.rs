@@ -84,6 +84,18 @@ impl Patch {
         tops.max(self.a + self.c).max(self.a + self.b + self.c + self.e)
     }
 
+    /// Height at cell coordinates `(u, v)`, and how it changes along x and y in metres per metre.
+    pub(crate) fn height_and_slope(self, u: f32, v: f32) -> (f32, (f32, f32)) {
+        (self.at(u, v), ((self.b + self.e * v) / CELL_M, (self.c + self.e * u) / CELL_M))
+    }
+
+    /// Steepest slope along x and along y.
+    pub(crate) fn steepness(self) -> f32 {
+        let across = self.b.abs().max((self.b + self.e).abs());
+        let up = self.c.abs().max((self.c + self.e).abs());
+        across.hypot(up) / CELL_M
+    }
+
     /// Where a ray that enters the cell at `entry` (cell coordinates; z in metres) and leaves it `span` later
     /// first is at or below the patch. The patch is a quadric along the ray; Newton's steps from the chord are
     /// exact to rounding, for the land is gentle.
