@@ -61,6 +61,7 @@ impl GroundMap {
     }
 
     /// Lit reflectance (linear) and grain at `(x, y)`, averaged over about `footprint_m`.
+    #[inline]
     pub(crate) fn sample(&self, scene: &Scene, x: f32, y: f32, footprint_m: f32) -> [f32; 4] {
         let lod = log2(footprint_m.max(FINEST_M) / FINEST_M).clamp(0.0, 9.0);
         let level = lod as usize;
@@ -80,6 +81,7 @@ impl GroundMap {
         [square(value[0]), square(value[1]), square(value[2]), value[3] / 255.0]
     }
 
+    #[inline]
     fn level(&self, scene: &Scene, level: usize, x: f32, y: f32) -> [f32; 4] {
         let layer = &self.layers[level / 2];
         let size_m = layer.spacing_m * layer.texels as f32;
@@ -98,6 +100,7 @@ impl GroundMap {
     }
 }
 
+#[inline]
 fn bilinear(texels: &[Texel], stride: usize, x: f32, y: f32, border: usize) -> [f32; 4] {
     let limit = stride - 2 - border;
     let (ix, iy) = ((x as usize).min(limit), (y as usize).min(limit));
@@ -105,7 +108,7 @@ fn bilinear(texels: &[Texel], stride: usize, x: f32, y: f32, border: usize) -> [
     let at = (iy + border) * stride + ix + border;
     let (upper, lower) = (&texels[at..at + 2], &texels[at + stride..at + stride + 2]);
     let mixed = |a: [f32; 4], b: [f32; 4], t: f32| -> [f32; 4] { std::array::from_fn(|k| mix(a[k], b[k], t)) };
-    let widened = |texel: Texel| texel.map(|v| i32::from(v) as f32);
+    let widened = |[r, g, b, grain]: Texel| [f32::from(r), f32::from(g), f32::from(b), f32::from(grain)];
     let top = mixed(widened(upper[0]), widened(upper[1]), fx);
     mixed(top, mixed(widened(lower[0]), widened(lower[1]), fx), fy)
 }

@@ -1,6 +1,7 @@
 //! Hashes, random numbers and noise, all functions of a seed and a position alone.
 
 /// A hash of a lattice point: every bit depends on every input.
+#[inline]
 pub(crate) fn hash(x: u32, y: u32, seed: u32) -> u32 {
     let mut h = x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77) ^ seed.wrapping_mul(0xC2B2_AE3D);
     h ^= h >> 15;
@@ -16,12 +17,14 @@ pub(crate) fn unit(h: u32) -> f32 {
 }
 
 /// Largest integer not above `x`. Without SSE4.1 `f32::floor` is a function call, too dear per texel.
+#[inline]
 pub(crate) fn floor(x: f32) -> i32 {
     let truncated = x as i32;
     truncated - i32::from(truncated as f32 > x)
 }
 
 /// 0 below `from`, 1 above `to`, smooth between.
+#[inline]
 pub(crate) fn smoothstep(from: f32, to: f32, x: f32) -> f32 {
     let t = ((x - from) / (to - from)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
@@ -33,11 +36,13 @@ pub(crate) fn mix(a: f32, b: f32, t: f32) -> f32 {
 }
 
 /// Three channels of [`mix`].
+#[inline]
 pub(crate) fn mix3(a: [f32; 3], b: [f32; 3], t: f32) -> [f32; 3] {
     [mix(a[0], b[0], t), mix(a[1], b[1], t), mix(a[2], b[2], t)]
 }
 
 /// A colour times a number.
+#[inline]
 pub(crate) fn scale3(a: [f32; 3], s: f32) -> [f32; 3] {
     [a[0] * s, a[1] * s, a[2] * s]
 }
@@ -86,6 +91,7 @@ impl Rng {
 
 /// Gradient noise in about `[-1, 1]` with unit wavelength (Perlin 2002, gradients from hashes); lattice points
 /// that agree under `mask` are the same.
+#[inline]
 pub(crate) fn gradient_noise(x: f32, y: f32, mask: u32, seed: u32) -> f32 {
     let (ix, iy) = (floor(x), floor(y));
     let (fx, fy) = (x - ix as f32, y - iy as f32);
@@ -101,11 +107,13 @@ pub(crate) fn gradient_noise(x: f32, y: f32, mask: u32, seed: u32) -> f32 {
     1.5 * mix(top, bottom, v)
 }
 
+#[inline]
 fn fade(t: f32) -> f32 {
     t * t * t * (t * (t * 6.0 - 15.0) + 10.0)
 }
 
 /// Value noise in `[0, 1]` on a lattice of unit cubes, for foliage.
+#[inline]
 pub(crate) fn value_noise_3d(x: f32, y: f32, z: f32, seed: u32) -> f32 {
     let (ix, iy, iz) = (floor(x), floor(y), floor(z));
     let (u, v, w) = (x - ix as f32, y - iy as f32, z - iz as f32);
@@ -191,6 +199,7 @@ impl DetailMap {
 
     /// The grain at `(x, y)` texels of the finest level, averaged over about `footprint` of them; mean 0,
     /// standard deviation near 1 at the finest level.
+    #[inline]
     pub(crate) fn sample(&self, x: f32, y: f32, footprint: f32) -> f32 {
         let lod = log2(footprint.max(1.0));
         let level = (lod as usize).min(self.levels.len() - 1);
@@ -202,6 +211,7 @@ impl DetailMap {
         if t >= 1.0 { coarse } else { mix(self.bilinear(level, x, y), coarse, t) }
     }
 
+    #[inline]
     fn bilinear(&self, level: usize, x: f32, y: f32) -> f32 {
         let size = DETAIL_SIZE >> level;
         let scale = 1.0 / (1_u32 << level) as f32;
@@ -210,7 +220,8 @@ impl DetailMap {
         // Fixed point: 1/256 texel is finer than any pixel.
         let (u, v) = (((x - ix as f32) * 256.0) as i32, ((y - iy as f32) * 256.0) as i32);
         let mask = size - 1;
-        let [a, b, c, d] = self.levels[level][(iy as usize & mask) * size + (ix as usize & mask)].map(i32::from);
+        let [a, b, c, d] = self.levels[level][(iy as usize & mask) * size + (ix as usize & mask)];
+        let (a, b, c, d) = (i32::from(a), i32::from(b), i32::from(c), i32::from(d));
         let (top, bottom) = (256 * a + (b - a) * u, 256 * c + (d - c) * u);
         (256 * top + (bottom - top) * v) as f32 * (1.0 / (48.0 * 65_536.0))
     }
@@ -255,6 +266,7 @@ pub(crate) fn blend(t: f32) -> f32 {
 }
 
 /// Base-2 logarithm to a few thousandths, for choosing levels.
+#[inline]
 pub(crate) fn log2(x: f32) -> f32 {
     let bits = x.to_bits();
     let exponent = ((bits >> 23) as i32 - 127) as f32;

@@ -103,9 +103,10 @@ impl World {
     }
 
     /// The ray of pixel `(x, y)` in the camera's frame, 1 long along the optical axis: its `t` is depth.
+    #[inline]
     pub(crate) fn ray(&self, x: f32, y: f32) -> Vec3 {
-        let (focal, center) = (self.camera.focal(), self.camera.center());
-        Vec3::new((x - center.x as f32) / focal.x as f32, (y - center.y as f32) / focal.y as f32, 1.0)
+        let [per_x, per_y, center_x, center_y] = self.rays;
+        Vec3::new((x - center_x) * per_x, (y - center_y) * per_y, 1.0)
     }
 
     /// Light of every pixel, edges smoothed by more rays.
@@ -159,6 +160,7 @@ impl World {
     }
 
     /// The lens darkens the corners: the cosine to the fourth power, half of it corrected.
+    #[inline]
     fn vignette(&self, x: f32, y: f32) -> f32 {
         let ray = self.ray(x, y);
         1.0 / ray.norm_squared()
@@ -200,6 +202,7 @@ pub(crate) fn pose_at(rows: &[Row], row: f64) -> Se3 {
 }
 
 /// Whether a neighbour saw something else.
+#[inline]
 fn is_edge(samples: &[Sample], width: usize, x: usize, y: usize) -> bool {
     let at = y * width + x;
     let mark = samples[at].mark;

@@ -118,6 +118,7 @@ impl Scene {
 
     /// The same for a ray that falls faster than any slope: it meets the land once, so that Newton's steps find
     /// the place from anywhere.
+    #[inline]
     fn meet_below(&self, origin: Vec3, direction: Vec3, end: f32) -> Option<f32> {
         // The land's mean height is 0.
         let mut t = -origin.z / direction.z;
@@ -136,6 +137,7 @@ impl Scene {
         (t > 0.0 && t < end).then_some(t)
     }
 
+    #[inline]
     fn meet_cell(&self, cell: &Step, origin: Vec3, direction: Vec3) -> Option<f32> {
         let low = origin.z + (direction.z * cell.enter).min(direction.z * cell.leave);
         if low > self.tops[cell_index(cell.x, cell.y)] {

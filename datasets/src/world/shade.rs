@@ -60,6 +60,7 @@ impl Shader<'_> {
         (mix3(color, HAZE, haze(distance)), mark)
     }
 
+    #[inline]
     fn ground(&self, p: Vec3, view: Vec3, footprint: f32, placements: &[Placement]) -> ([f32; 3], u32) {
         let stretch = (1.0 / view.z.abs().max(0.01)).min(16.0);
         let taps = (stretch / 1.6).clamp(1.0, 5.0) as i32;
@@ -94,6 +95,7 @@ impl Shader<'_> {
     }
 
     /// Fine grain of natural surfaces at two scales turned against each other; about 1 strong.
+    #[inline]
     fn grain(&self, x: f32, y: f32, footprint: f32) -> f32 {
         const FINE: f32 = 1.0 / 0.028;
         const BROAD: f32 = 1.0 / 0.083;
@@ -172,7 +174,9 @@ impl Shader<'_> {
         }
         let seed = self.scene.noise.seed ^ 0xC10D;
         let noise = |f: f32, s: u32| gradient_noise(u * f, v * f * 1.6, u32::MAX, seed + s);
-        let cloud = noise(0.7, 0) + 0.5 * noise(1.6, 1) + 0.25 * noise(3.7, 2) + 0.12 * noise(8.1, 3);
+        let broad = noise(0.7, 0) + 0.5 * noise(1.6, 1);
+        // Wisps of 3 to 12 waves per unit.
+        let cloud = broad + 0.17 * self.scene.detail.sample(u * 100.0, v * 160.0, 4.0);
         mix3(clear, [0.55, 0.56, 0.58], thick * smoothstep(0.0, 0.9, cloud))
     }
 }
