@@ -107,7 +107,8 @@ fn bilinear(texels: &[Texel], stride: usize, x: f32, y: f32, border: usize) -> [
     let (fx, fy) = (x - ix as f32, y - iy as f32);
     let at = (iy + border) * stride + ix + border;
     let (upper, lower) = (&texels[at..at + 2], &texels[at + stride..at + stride + 2]);
-    let mixed = |a: [f32; 4], b: [f32; 4], t: f32| -> [f32; 4] { std::array::from_fn(|k| mix(a[k], b[k], t)) };
+    let mixed =
+        |a: [f32; 4], b: [f32; 4], t: f32| -> [f32; 4] { std::array::from_fn(|k| mix(a[k], b[k], t)) };
     let widened = |[r, g, b, grain]: Texel| [f32::from(r), f32::from(g), f32::from(b), f32::from(grain)];
     let top = mixed(widened(upper[0]), widened(upper[1]), fx);
     mixed(top, mixed(widened(lower[0]), widened(lower[1]), fx), fy)

@@ -103,7 +103,8 @@ impl World {
             assumptions: Vec::new(),
         };
         let (map, truth) = (GroundMap::new(), GroundTruth::default());
-        let mut world = Self { config, camera, rays, scene, map, vehicles, flight, sensor, info, truth, next: 0 };
+        let mut world =
+            Self { config, camera, rays, scene, map, vehicles, flight, sensor, info, truth, next: 0 };
         world.truth.trajectory = Some(world.trajectory());
         Ok(world)
     }

@@ -1,9 +1,16 @@
 //! Hashes, random numbers and noise, all functions of a seed and a position alone.
 
+/// Factors of a lattice point's coordinates and of the seed.
+const HASH: [u32; 3] = [0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D];
+
 /// A hash of a lattice point: every bit depends on every input.
 #[inline]
 pub(crate) fn hash(x: u32, y: u32, seed: u32) -> u32 {
-    let mut h = x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77) ^ seed.wrapping_mul(0xC2B2_AE3D);
+    stirred(x.wrapping_mul(HASH[0]) ^ y.wrapping_mul(HASH[1]) ^ seed.wrapping_mul(HASH[2]))
+}
+
+#[inline]
+fn stirred(mut h: u32) -> u32 {
     h ^= h >> 15;
     h = h.wrapping_mul(0x2C1B_3C6D);
     h ^= h >> 12;
@@ -118,12 +125,18 @@ pub(crate) fn value_noise_3d(x: f32, y: f32, z: f32, seed: u32) -> f32 {
     let (ix, iy, iz) = (floor(x), floor(y), floor(z));
     let (u, v, w) = (x - ix as f32, y - iy as f32, z - iz as f32);
     let (u, v, w) = (u * u * (3.0 - 2.0 * u), v * v * (3.0 - 2.0 * v), w * w * (3.0 - 2.0 * w));
-    let layer = |dz: i32| {
-        let seed = seed.wrapping_add((iz + dz) as u32);
-        let value = |dx: i32, dy: i32| unit(hash((ix + dx) as u32, (iy + dy) as u32, seed));
-        mix(mix(value(0, 0), value(1, 0), u), mix(value(0, 1), value(1, 1), u), v)
+    let product = |v: i32, factor: u32| {
+        [(v as u32).wrapping_mul(factor), (v as u32).wrapping_add(1).wrapping_mul(factor)]
     };
-    mix(layer(0), layer(1), w)
+    let (hx, hy) = (product(ix, HASH[0]), product(iy, HASH[1]));
+    let hz = product(seed.wrapping_add(iz as u32) as i32, HASH[2]);
+    let mut layers = [0.0; 2];
+    for (layer, z) in layers.iter_mut().zip(hz) {
+        let upper = mix(unit(stirred(hx[0] ^ hy[0] ^ z)), unit(stirred(hx[1] ^ hy[0] ^ z)), u);
+        let lower = mix(unit(stirred(hx[0] ^ hy[1] ^ z)), unit(stirred(hx[1] ^ hy[1] ^ z)), u);
+        *layer = mix(upper, lower, v);
+    }
+    mix(layers[0], layers[1], w)
 }
 
 /// Noise over the world's ground, octave by octave.

@@ -121,8 +121,8 @@ impl World {
                 if !is_edge(samples, width, x, y) {
                     continue;
                 }
-                let spots = SPOTS
-                    .map(|(dx, dy)| self.look(&shader, shot, y, (x as f32 + dx, y as f32 + dy)).light);
+                let spots =
+                    SPOTS.map(|(dx, dy)| self.look(&shader, shot, y, (x as f32 + dx, y as f32 + dy)).light);
                 *out = std::array::from_fn(|c| (center.light[c] + spots[0][c] + spots[1][c]) / 3.0);
             }
         });

@@ -187,7 +187,8 @@ fn blocks(solids: &[Solid], trees: &[Tree]) -> Vec<Block> {
     filled
         .map(|(own_solids, own_trees)| {
             let balls = own_solids.iter().map(|&i: &u32| solids[i as usize].ball());
-            let balls: Vec<Ball> = balls.chain(own_trees.iter().map(|&i: &u32| trees[i as usize].ball())).collect();
+            let balls: Vec<Ball> =
+                balls.chain(own_trees.iter().map(|&i: &u32| trees[i as usize].ball())).collect();
             Block { ball: Ball::around(&balls), solids: own_solids, trees: own_trees }
         })
         .collect()
@@ -321,7 +322,9 @@ mod tests {
             };
             let stepped = (0..6000).map(|k| k as f32 * 0.25).find(|&t| depth(t) > 0.0);
             match (scene.meet_land(origin, direction, f32::INFINITY), stepped) {
-                (Some(t), Some(s)) => assert!(t <= s && t >= s - 0.26 || depth(t).abs() < 0.01, "{i}: {t} {s}"),
+                (Some(t), Some(s)) => {
+                    assert!(t <= s && t >= s - 0.26 || depth(t).abs() < 0.01, "{i}: {t} {s}")
+                }
                 (Some(t), None) => assert!(depth(t).abs() < 0.01, "{i}: {t}"),
                 (None, stepped) => assert!(stepped.is_none(), "{i}: {stepped:?}"),
             }

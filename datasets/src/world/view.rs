@@ -88,7 +88,10 @@ impl Lens {
         }
         let (left, right) = slopes(c.x, c.z, radius);
         let (top, bottom) = slopes(c.y, c.z, radius);
-        let (x, y) = (|slope: f32| self.focal.0 * slope + self.center.0, |slope: f32| self.focal.1 * slope + self.center.1);
+        let (x, y) = (
+            |slope: f32| self.focal.0 * slope + self.center.0,
+            |slope: f32| self.focal.1 * slope + self.center.1,
+        );
         Some((near, [x(left), x(right), y(top), y(bottom)]))
     }
 
