@@ -39,9 +39,10 @@ struct Mottle {
     fine: f32,
 }
 
-/// Sunlit reflectance and grain at `(x, y)`: what the ground map stores.
-pub(crate) fn lit(scene: &Scene, x: f32, y: f32) -> ([f32; 3], f32) {
-    let surface = surface(scene, x, y);
+/// Sunlit reflectance and grain at `(x, y)`: what the ground map stores. Where texels are `spacing_m` apart, noise
+/// that they average out is left away.
+pub(crate) fn lit(scene: &Scene, x: f32, y: f32, spacing_m: f32) -> ([f32; 3], f32) {
+    let surface = surface(scene, x, y, spacing_m);
     let p = Vec3::new(x, y, scene.terrain.height(x, y) + 0.02);
     let slope = scene.terrain.normal(x, y).dot(&scene.sun).max(0.0);
     let sun = if scene.sunlit(p) { slope } else { 0.0 };
@@ -49,9 +50,11 @@ pub(crate) fn lit(scene: &Scene, x: f32, y: f32) -> ([f32; 3], f32) {
     ([light(0), light(1), light(2)], surface.grain)
 }
 
-fn surface(scene: &Scene, x: f32, y: f32) -> Surface {
+fn surface(scene: &Scene, x: f32, y: f32, spacing_m: f32) -> Surface {
     let n = scene.noise;
-    let mottle = Mottle { broad: n.fractal(3, 5, 0.75, x, y), fine: n.fractal(6, 8, 0.8, x + 31.0, y) };
+    let fine = if spacing_m < 0.5 { n.fractal(6, 8, 0.8, x + 31.0, y) } else { 0.0 };
+    let broad = if spacing_m < 4.0 { n.fractal(3, 5, 0.75, x, y) } else { 0.0 };
+    let mottle = Mottle { broad, fine };
     let mut s = field(&scene.parcels.at(x, y), n, mottle, x, y);
     for patch in scene.patches.near(x, y) {
         s = covered(patch, s, mottle, x, y);

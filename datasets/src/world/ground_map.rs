@@ -4,7 +4,7 @@ use std::sync::OnceLock;
 
 use super::PERIOD_M;
 use super::ground;
-use super::noise::{floor, hash, log2, mix, unit};
+use super::noise::{blend, floor, hash, log2, mix, unit};
 use super::scene::Scene;
 
 /// One scale of the map, cut into tiles. Each tile holds texels at its spacing and at twice that.
@@ -48,32 +48,40 @@ impl GroundMap {
             tiles.resize_with(tiles_across * tiles_across, OnceLock::new);
             Layer { spacing_m, texels, samples, tiles_across, tiles }
         };
-        let finest = layer(FINEST_M, 128, 1);
+        let finest = layer(FINEST_M, 64, 1);
         Self {
             layers: vec![
                 finest,
-                layer(0.25, 64, 2),
-                layer(1.0, 64, 3),
-                layer(4.0, 64, 4),
-                layer(16.0, 32, 6),
+                layer(0.25, 32, 2),
+                layer(1.0, 32, 2),
+                layer(4.0, 32, 3),
+                layer(16.0, 32, 4),
             ],
         }
     }
 
     /// Lit reflectance (linear) and grain at `(x, y)`, averaged over about `footprint_m`.
+    #[inline]
     pub(crate) fn sample(&self, scene: &Scene, x: f32, y: f32, footprint_m: f32) -> [f32; 4] {
         let lod = log2(footprint_m.max(FINEST_M) / FINEST_M).clamp(0.0, 9.0);
         let level = lod as usize;
-        let t = lod - level as f32;
-        let mut value = self.level(scene, level, x, y);
-        if t > 0.02 && level < 9 {
+        let t = if level < 9 { blend(lod - level as f32) } else { 0.0 };
+        let value = if t <= 0.0 {
+            self.level(scene, level, x, y)
+        } else {
             let coarse = self.level(scene, level + 1, x, y);
-            value = std::array::from_fn(|c| mix(value[c], coarse[c], t));
-        }
+            if t >= 1.0 {
+                coarse
+            } else {
+                let fine = self.level(scene, level, x, y);
+                std::array::from_fn(|c| mix(fine[c], coarse[c], t))
+            }
+        };
         let square = |v: f32| v * v * (WHITE / (255.0 * 255.0));
         [square(value[0]), square(value[1]), square(value[2]), value[3] / 255.0]
     }
 
+    #[inline]
     fn level(&self, scene: &Scene, level: usize, x: f32, y: f32) -> [f32; 4] {
         let layer = &self.layers[level / 2];
         let size_m = layer.spacing_m * layer.texels as f32;
@@ -92,19 +100,18 @@ impl GroundMap {
     }
 }
 
+#[inline]
 fn bilinear(texels: &[Texel], stride: usize, x: f32, y: f32, border: usize) -> [f32; 4] {
     let limit = stride - 2 - border;
     let (ix, iy) = ((x as usize).min(limit), (y as usize).min(limit));
     let (fx, fy) = (x - ix as f32, y - iy as f32);
     let at = (iy + border) * stride + ix + border;
-    let (a, b, c, d) = (texels[at], texels[at + 1], texels[at + stride], texels[at + stride + 1]);
-    let weights = [(1.0 - fx) * (1.0 - fy), fx * (1.0 - fy), (1.0 - fx) * fy, fx * fy];
-    std::array::from_fn(|k| {
-        weights[0] * f32::from(a[k])
-            + weights[1] * f32::from(b[k])
-            + weights[2] * f32::from(c[k])
-            + weights[3] * f32::from(d[k])
-    })
+    let (upper, lower) = (&texels[at..at + 2], &texels[at + stride..at + stride + 2]);
+    let mixed =
+        |a: [f32; 4], b: [f32; 4], t: f32| -> [f32; 4] { std::array::from_fn(|k| mix(a[k], b[k], t)) };
+    let widened = |[r, g, b, grain]: Texel| [f32::from(r), f32::from(g), f32::from(b), f32::from(grain)];
+    let top = mixed(widened(upper[0]), widened(upper[1]), fx);
+    mixed(top, mixed(widened(lower[0]), widened(lower[1]), fx), fy)
 }
 
 impl Layer {
@@ -131,7 +138,7 @@ impl Layer {
                 ((k as f32 + jitter) / n as f32 - 0.5) * self.spacing_m
             };
             let (x, y) = (x + place(i, h), y + place(j, h.wrapping_mul(0x9E37_79B1)));
-            let (color, grain) = ground::lit(scene, x.rem_euclid(PERIOD_M), y.rem_euclid(PERIOD_M));
+            let (color, grain) = ground::lit(scene, wrapped(x), wrapped(y), self.spacing_m);
             sum[0] += color[0];
             sum[1] += color[1];
             sum[2] += color[2];
@@ -141,6 +148,11 @@ impl Layer {
         let root = |v: f32| ((v * share / WHITE).sqrt() * 255.0 + 0.5) as u8;
         [root(sum[0]), root(sum[1]), root(sum[2]), (sum[3] * share * 255.0 + 0.5) as u8]
     }
+}
+
+/// The same place in the world's first copy.
+fn wrapped(v: f32) -> f32 {
+    v - PERIOD_M * floor(v / PERIOD_M) as f32
 }
 
 /// Every other texel, averaged with its neighbours by the tent `1 2 1`.

@@ -40,6 +40,8 @@ pub(crate) struct Parcel {
 pub(crate) struct Parcels {
     seed: u32,
     noise: GroundNoise,
+    /// The scattered points, one in each square, and what they were drawn with.
+    points: Vec<(f32, f32, u32)>,
 }
 
 const SIZE_M: f32 = 64.0;
@@ -49,7 +51,11 @@ const STRETCH: f32 = 1.35;
 
 impl Parcels {
     pub(crate) fn new(seed: u32) -> Self {
-        Self { seed, noise: GroundNoise { seed: seed ^ 0x77 } }
+        let points = (0..COUNT * COUNT).map(|i| {
+            let h = hash((i % COUNT) as u32, (i / COUNT) as u32, seed);
+            (0.15 + 0.7 * unit(h), 0.15 + 0.7 * unit(h.wrapping_mul(0x2545_F491)), h)
+        });
+        Self { seed, noise: GroundNoise { seed: seed ^ 0x77 }, points: points.collect() }
     }
 
     pub(crate) fn at(&self, x: f32, y: f32) -> Parcel {
@@ -57,18 +63,17 @@ impl Parcels {
         let (cx, cy) = (floor(x / SIZE_M), floor(y / SIZE_M));
         let mut near = [(f32::INFINITY, 0_u32); 2];
         for (ix, iy) in (-1..=1).flat_map(|dy| (-1..=1).map(move |dx| (cx + dx, cy + dy))) {
-            let h = hash(ix.rem_euclid(COUNT) as u32, iy.rem_euclid(COUNT) as u32, self.seed);
-            let px = (ix as f32 + 0.15 + 0.7 * unit(h)) * SIZE_M;
-            let py = (iy as f32 + 0.15 + 0.7 * unit(h.wrapping_mul(0x2545_F491))) * SIZE_M;
+            let (u, v, h) = self.points[(iy.rem_euclid(COUNT) * COUNT + ix.rem_euclid(COUNT)) as usize];
+            let (px, py) = ((ix as f32 + u) * SIZE_M, (iy as f32 + v) * SIZE_M);
             let (dx, dy) = (x - px, (y - py) * STRETCH);
-            let d = (dx * dx + dy * dy).sqrt();
+            let d = dx * dx + dy * dy;
             if d < near[0].0 {
                 near = [(d, h), near[0]];
             } else if d < near[1].0 {
                 near[1] = (d, h);
             }
         }
-        let [(first, h), (second, other)] = near;
+        let [(first, h), (second, other)] = near.map(|(d2, h)| (d2.sqrt(), h));
         let crop = match (unit(h.wrapping_mul(0x9E37_79B1)) * 100.0) as u32 {
             0..=25 => Crop::Meadow,
             26..=43 => Crop::Grain,

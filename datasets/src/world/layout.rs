@@ -369,7 +369,8 @@ fn crown(rng: &mut Rng, foot: Vec3, height: f32, radius: f32, conifer: bool) -> 
             .map(|i| i as f32 / 5.0)
             .map(|t| {
                 let jitter = Vec3::new(rng.range_f32(-0.2, 0.2), rng.range_f32(-0.2, 0.2), 0.0);
-                let center = foot + jitter + Vec3::z() * height * (0.22 + 0.72 * t);
+                // Closer together towards the top, where they are small.
+                let center = foot + jitter + Vec3::z() * height * (0.22 + 0.66 * t * (1.35 - 0.35 * t));
                 Clump { center, radius: radius * 0.8 * (1.0 - 0.85 * t), porous: true }
             })
             .collect();

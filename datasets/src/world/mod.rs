@@ -25,6 +25,7 @@ mod roads;
 mod scene;
 mod sensor;
 mod shade;
+mod shadows;
 mod solid;
 mod source;
 mod terrain;
@@ -32,6 +33,7 @@ mod terrain;
 mod tests;
 mod truth;
 mod vehicles;
+mod view;
 
 use std::sync::Arc;
 
@@ -67,6 +69,8 @@ const READOUT_S: f64 = 0.020;
 pub struct World {
     config: WorldConfig,
     camera: Arc<PinholeCamera>,
+    /// One over the focal lengths, and the centre, in pixels: what a pixel's ray is made from.
+    rays: [f32; 4],
     scene: Scene,
     map: GroundMap,
     vehicles: Vec<Vehicle>,
@@ -84,6 +88,8 @@ impl World {
     /// [`CameraError`] where size and field of view make no camera.
     pub fn new(config: WorldConfig) -> Result<Self, CameraError> {
         let camera = Arc::new(config.camera()?);
+        let (focal, center) = (camera.focal(), camera.center());
+        let rays = [1.0 / focal.x, 1.0 / focal.y, center.x, center.y].map(|v| v as f32);
         let scene = Scene::new(config.seed);
         let vehicles = vehicles::traffic(config.seed, &scene);
         let flight = Flight::new(&config);
@@ -97,7 +103,8 @@ impl World {
             assumptions: Vec::new(),
         };
         let (map, truth) = (GroundMap::new(), GroundTruth::default());
-        let mut world = Self { config, camera, scene, map, vehicles, flight, sensor, info, truth, next: 0 };
+        let mut world =
+            Self { config, camera, rays, scene, map, vehicles, flight, sensor, info, truth, next: 0 };
         world.truth.trajectory = Some(world.trajectory());
         Ok(world)
     }

@@ -1,8 +1,16 @@
 //! Hashes, random numbers and noise, all functions of a seed and a position alone.
 
+/// Factors of a lattice point's coordinates and of the seed.
+const HASH: [u32; 3] = [0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D];
+
 /// A hash of a lattice point: every bit depends on every input.
+#[inline]
 pub(crate) fn hash(x: u32, y: u32, seed: u32) -> u32 {
-    let mut h = x.wrapping_mul(0x9E37_79B1) ^ y.wrapping_mul(0x85EB_CA77) ^ seed.wrapping_mul(0xC2B2_AE3D);
+    stirred(x.wrapping_mul(HASH[0]) ^ y.wrapping_mul(HASH[1]) ^ seed.wrapping_mul(HASH[2]))
+}
+
+#[inline]
+fn stirred(mut h: u32) -> u32 {
     h ^= h >> 15;
     h = h.wrapping_mul(0x2C1B_3C6D);
     h ^= h >> 12;
@@ -16,12 +24,14 @@ pub(crate) fn unit(h: u32) -> f32 {
 }
 
 /// Largest integer not above `x`. Without SSE4.1 `f32::floor` is a function call, too dear per texel.
+#[inline]
 pub(crate) fn floor(x: f32) -> i32 {
     let truncated = x as i32;
     truncated - i32::from(truncated as f32 > x)
 }
 
 /// 0 below `from`, 1 above `to`, smooth between.
+#[inline]
 pub(crate) fn smoothstep(from: f32, to: f32, x: f32) -> f32 {
     let t = ((x - from) / (to - from)).clamp(0.0, 1.0);
     t * t * (3.0 - 2.0 * t)
@@ -33,11 +43,13 @@ pub(crate) fn mix(a: f32, b: f32, t: f32) -> f32 {
 }
 
 /// Three channels of [`mix`].
+#[inline]
 pub(crate) fn mix3(a: [f32; 3], b: [f32; 3], t: f32) -> [f32; 3] {
     [mix(a[0], b[0], t), mix(a[1], b[1], t), mix(a[2], b[2], t)]
 }
 
 /// A colour times a number.
+#[inline]
 pub(crate) fn scale3(a: [f32; 3], s: f32) -> [f32; 3] {
     [a[0] * s, a[1] * s, a[2] * s]
 }
@@ -86,6 +98,7 @@ impl Rng {
 
 /// Gradient noise in about `[-1, 1]` with unit wavelength (Perlin 2002, gradients from hashes); lattice points
 /// that agree under `mask` are the same.
+#[inline]
 pub(crate) fn gradient_noise(x: f32, y: f32, mask: u32, seed: u32) -> f32 {
     let (ix, iy) = (floor(x), floor(y));
     let (fx, fy) = (x - ix as f32, y - iy as f32);
@@ -101,21 +114,29 @@ pub(crate) fn gradient_noise(x: f32, y: f32, mask: u32, seed: u32) -> f32 {
     1.5 * mix(top, bottom, v)
 }
 
+#[inline]
 fn fade(t: f32) -> f32 {
     t * t * t * (t * (t * 6.0 - 15.0) + 10.0)
 }
 
 /// Value noise in `[0, 1]` on a lattice of unit cubes, for foliage.
+#[inline]
 pub(crate) fn value_noise_3d(x: f32, y: f32, z: f32, seed: u32) -> f32 {
     let (ix, iy, iz) = (floor(x), floor(y), floor(z));
     let (u, v, w) = (x - ix as f32, y - iy as f32, z - iz as f32);
     let (u, v, w) = (u * u * (3.0 - 2.0 * u), v * v * (3.0 - 2.0 * v), w * w * (3.0 - 2.0 * w));
-    let layer = |dz: i32| {
-        let seed = seed.wrapping_add((iz + dz) as u32);
-        let value = |dx: i32, dy: i32| unit(hash((ix + dx) as u32, (iy + dy) as u32, seed));
-        mix(mix(value(0, 0), value(1, 0), u), mix(value(0, 1), value(1, 1), u), v)
+    let product = |v: i32, factor: u32| {
+        [(v as u32).wrapping_mul(factor), (v as u32).wrapping_add(1).wrapping_mul(factor)]
     };
-    mix(layer(0), layer(1), w)
+    let (hx, hy) = (product(ix, HASH[0]), product(iy, HASH[1]));
+    let hz = product(seed.wrapping_add(iz as u32) as i32, HASH[2]);
+    let mut layers = [0.0; 2];
+    for (layer, z) in layers.iter_mut().zip(hz) {
+        let upper = mix(unit(stirred(hx[0] ^ hy[0] ^ z)), unit(stirred(hx[1] ^ hy[0] ^ z)), u);
+        let lower = mix(unit(stirred(hx[0] ^ hy[1] ^ z)), unit(stirred(hx[1] ^ hy[1] ^ z)), u);
+        *layer = mix(upper, lower, v);
+    }
+    mix(layers[0], layers[1], w)
 }
 
 /// Noise over the world's ground, octave by octave.
@@ -166,7 +187,8 @@ impl GroundNoise {
 /// Fine grain for surfaces seen from near: a repeating noise image with its coarser copies.
 #[derive(Debug)]
 pub(crate) struct DetailMap {
-    levels: Vec<Vec<i8>>,
+    /// Each texel with its neighbours to the right, below, and right below: what filtering reads, in one place.
+    levels: Vec<Vec<[i8; 4]>>,
 }
 
 const DETAIL_SIZE: usize = 512;
@@ -179,7 +201,7 @@ impl DetailMap {
         let mut levels = Vec::new();
         let mut size = DETAIL_SIZE;
         loop {
-            levels.push(level.iter().map(|v| (v * 48.0).clamp(-127.0, 127.0) as i8).collect());
+            levels.push(neighbours(&level, size));
             if size == 1 {
                 return Self { levels };
             }
@@ -190,30 +212,31 @@ impl DetailMap {
 
     /// The grain at `(x, y)` texels of the finest level, averaged over about `footprint` of them; mean 0,
     /// standard deviation near 1 at the finest level.
+    #[inline]
     pub(crate) fn sample(&self, x: f32, y: f32, footprint: f32) -> f32 {
         let lod = log2(footprint.max(1.0));
         let level = (lod as usize).min(self.levels.len() - 1);
-        let fine = self.bilinear(level, x, y);
-        let t = lod - level as f32;
+        let t = blend(lod - level as f32);
         if t <= 0.0 || level + 1 >= self.levels.len() {
-            return fine;
+            return self.bilinear(level, x, y);
         }
-        mix(fine, self.bilinear(level + 1, x, y), t.min(1.0))
+        let coarse = self.bilinear(level + 1, x, y);
+        if t >= 1.0 { coarse } else { mix(self.bilinear(level, x, y), coarse, t) }
     }
 
+    #[inline]
     fn bilinear(&self, level: usize, x: f32, y: f32) -> f32 {
         let size = DETAIL_SIZE >> level;
         let scale = 1.0 / (1_u32 << level) as f32;
         let (x, y) = ((x + 0.5) * scale - 0.5, (y + 0.5) * scale - 0.5);
         let (ix, iy) = (floor(x), floor(y));
-        let (u, v) = (x - ix as f32, y - iy as f32);
+        // Fixed point: 1/256 texel is finer than any pixel.
+        let (u, v) = (((x - ix as f32) * 256.0) as i32, ((y - iy as f32) * 256.0) as i32);
         let mask = size - 1;
-        let texels = &self.levels[level];
-        let value = |dx: i32, dy: i32| {
-            f32::from(texels[((iy + dy) as usize & mask) * size + ((ix + dx) as usize & mask)])
-        };
-        let top = mix(value(0, 0), value(1, 0), u);
-        mix(top, mix(value(0, 1), value(1, 1), u), v) / 48.0
+        let [a, b, c, d] = self.levels[level][(iy as usize & mask) * size + (ix as usize & mask)];
+        let (a, b, c, d) = (i32::from(a), i32::from(b), i32::from(c), i32::from(d));
+        let (top, bottom) = (256 * a + (b - a) * u, 256 * c + (d - c) * u);
+        (256 * top + (bottom - top) * v) as f32 * (1.0 / (48.0 * 65_536.0))
     }
 }
 
@@ -232,6 +255,13 @@ fn grain(x: f32, y: f32, seed: u32) -> f32 {
         + 0.6 * white
 }
 
+fn neighbours(level: &[f32], size: usize) -> Vec<[i8; 4]> {
+    let at = |x: usize, y: usize| level[(y % size) * size + x % size];
+    let quad = |x: usize, y: usize| [at(x, y), at(x + 1, y), at(x, y + 1), at(x + 1, y + 1)];
+    let stored = |v: f32| (v * 48.0).clamp(-127.0, 127.0) as i8;
+    (0..size * size).map(|i| quad(i % size, i / size).map(stored)).collect()
+}
+
 fn halved(level: &[f32], size: usize) -> Vec<f32> {
     let half = size / 2;
     let at = |x: usize, y: usize| level[y * size + x];
@@ -241,7 +271,15 @@ fn halved(level: &[f32], size: usize) -> Vec<f32> {
         .collect()
 }
 
+/// Share of the coarser of two scales when the wanted one lies at `t` between them. Near either, that one serves
+/// alone: half the look-ups for many pixels.
+#[inline]
+pub(crate) fn blend(t: f32) -> f32 {
+    ((t - 0.25) * 2.0).clamp(0.0, 1.0)
+}
+
 /// Base-2 logarithm to a few thousandths, for choosing levels.
+#[inline]
 pub(crate) fn log2(x: f32) -> f32 {
     let bits = x.to_bits();
     let exponent = ((bits >> 23) as i32 - 127) as f32;

@@ -9,12 +9,14 @@ use super::scene::{Hit, Target};
 use super::shade::Shader;
 use super::solid::Placement;
 use super::vehicles::Movers;
+use super::view::View;
 use super::{Vec3, World};
 
 /// One frame's exposure at one moment (per row): where the camera and the vehicles are.
 pub(crate) struct Shot {
     pub(crate) rows: Vec<Row>,
     pub(crate) movers: Movers,
+    view: View,
 }
 
 /// The camera and the vehicles while one row is exposed.
@@ -22,8 +24,8 @@ pub(crate) struct Row {
     pub(crate) world_from_camera: Se3,
     /// Vehicles by slot.
     pub(crate) placements: Vec<Placement>,
-    origin: Vec3,
-    rotation: Matrix3<f32>,
+    pub(crate) origin: Vec3,
+    pub(crate) rotation: Matrix3<f32>,
 }
 
 impl Row {
@@ -63,8 +65,9 @@ impl World {
             let pose = self.flight.pose(&self.scene, t);
             Row::new(pose, movers.placements(&self.scene, &self.vehicles, t))
         };
-        let rows = (0..height).into_par_iter().map(row).collect();
-        Shot { rows, movers }
+        let rows: Vec<Row> = (0..height).into_par_iter().map(row).collect();
+        let view = View::new(&self.scene, &movers, &rows, &self.camera);
+        Shot { rows, movers, view }
     }
 
     /// One ray per pixel centre.
@@ -75,7 +78,7 @@ impl World {
             vec![Sample { light: [0.0; 3], mark: 0, depth_m: 0.0, vehicle: 0 }; width * shot.rows.len()];
         samples.par_chunks_mut(width).enumerate().for_each(|(y, row)| {
             for (x, sample) in row.iter_mut().enumerate() {
-                *sample = self.look(&shader, &shot.rows[y], x as f32, y as f32);
+                *sample = self.look(&shader, shot, y, (x as f32, y as f32));
             }
         });
         samples
@@ -86,18 +89,24 @@ impl World {
         Shader { scene: &self.scene, map: &self.map, movers: &shot.movers, pixel_rad }
     }
 
-    fn look(&self, shader: &Shader<'_>, row: &Row, x: f32, y: f32) -> Sample {
+    /// What the ray through `(x, y)` sees while row `row` is exposed.
+    fn look(&self, shader: &Shader<'_>, shot: &Shot, row: usize, (x, y): (f32, f32)) -> Sample {
+        let row = &shot.rows[row];
         let direction = row.rotation * self.ray(x, y);
-        let hit = self.scene.trace(row.origin, direction, Some((shader.movers, &row.placements)));
+        let mut hit = shot.view.meet(&self.scene, &shot.movers, row, direction, (x, y));
+        if let Some(t) = self.scene.meet_land(row.origin, direction, hit.t) {
+            hit = Hit { t, target: Target::Ground };
+        }
         let (light, mark) = shader.light(row.origin, direction, hit, &row.placements);
         let vehicle = if let Target::Vehicle { slot, .. } = hit.target { slot + 1 } else { 0 };
         Sample { light, mark, depth_m: hit.t, vehicle }
     }
 
     /// The ray of pixel `(x, y)` in the camera's frame, 1 long along the optical axis: its `t` is depth.
+    #[inline]
     pub(crate) fn ray(&self, x: f32, y: f32) -> Vec3 {
-        let (focal, center) = (self.camera.focal(), self.camera.center());
-        Vec3::new((x - center.x as f32) / focal.x as f32, (y - center.y as f32) / focal.y as f32, 1.0)
+        let [per_x, per_y, center_x, center_y] = self.rays;
+        Vec3::new((x - center_x) * per_x, (y - center_y) * per_y, 1.0)
     }
 
     /// Light of every pixel, edges smoothed by more rays.
@@ -112,8 +121,8 @@ impl World {
                 if !is_edge(samples, width, x, y) {
                     continue;
                 }
-                let spots = SPOTS
-                    .map(|(dx, dy)| self.look(&shader, &shot.rows[y], x as f32 + dx, y as f32 + dy).light);
+                let spots =
+                    SPOTS.map(|(dx, dy)| self.look(&shader, shot, y, (x as f32 + dx, y as f32 + dy)).light);
                 *out = std::array::from_fn(|c| (center.light[c] + spots[0][c] + spots[1][c]) / 3.0);
             }
         });
@@ -151,6 +160,7 @@ impl World {
     }
 
     /// The lens darkens the corners: the cosine to the fourth power, half of it corrected.
+    #[inline]
     fn vignette(&self, x: f32, y: f32) -> f32 {
         let ray = self.ray(x, y);
         1.0 / ray.norm_squared()
@@ -192,6 +202,7 @@ pub(crate) fn pose_at(rows: &[Row], row: f64) -> Se3 {
 }
 
 /// Whether a neighbour saw something else.
+#[inline]
 fn is_edge(samples: &[Sample], width: usize, x: usize, y: usize) -> bool {
     let at = y * width + x;
     let mark = samples[at].mark;

@@ -1,13 +1,13 @@
-//! Everything that stands still, in a grid for rays.
+//! Everything that stands still.
 
 use super::land::Parcels;
 use super::layout;
 use super::noise::{DetailMap, GroundNoise, Rng, floor};
 use super::patches::Patches;
 use super::roads::{Circuit, Roads};
-use super::solid::{Placement, Solid, Tree};
-use super::terrain::Terrain;
-use super::vehicles::Movers;
+use super::shadows::{Blocker, Shadows};
+use super::solid::{Ball, Placement, Solid, Tree};
+use super::terrain::{Patch, Terrain};
 use super::{CELL_M, CELLS, PERIOD_M, Vec3};
 
 /// The land, what stands on it, and the sun.
@@ -25,16 +25,15 @@ pub(crate) struct Scene {
     pub(crate) detail: DetailMap,
     /// Unit vector towards the sun.
     pub(crate) sun: Vec3,
-    cells: Vec<Cell>,
+    /// What stands on the land, by place.
+    pub(crate) blocks: Vec<Block>,
+    shadows: Shadows,
+    /// Highest ground of each cell, of each block, and of all.
+    tops: Vec<f32>,
+    block_tops: Vec<f32>,
     top: f32,
-}
-
-#[derive(Debug, Default)]
-struct Cell {
-    solids: Vec<u32>,
-    trees: Vec<u32>,
-    ground_top: f32,
-    top: f32,
+    /// Rays that fall faster than this meet the land once.
+    steep: f32,
 }
 
 /// What a ray met.
@@ -73,7 +72,15 @@ impl Scene {
         let (elevation, azimuth) = (rng.range_f32(0.62, 0.92), rng.range_f32(0.0, std::f32::consts::TAU));
         let sun =
             Vec3::new(azimuth.cos() * elevation.cos(), azimuth.sin() * elevation.cos(), elevation.sin());
-        let mut scene = Self {
+        let (tops, block_tops) = tops(&terrain);
+        let top = block_tops.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+        Self {
+            blocks: blocks(&built.solids, &built.trees),
+            shadows: Shadows::new(&built.solids, &built.trees, sun),
+            tops,
+            block_tops,
+            top,
+            steep: 1.5 * steepest(&terrain),
             terrain,
             circuit,
             roads,
@@ -85,110 +92,140 @@ impl Scene {
             noise: GroundNoise { seed: rng.seed() },
             detail: DetailMap::new(rng.seed()),
             sun,
-            cells: Vec::new(),
-            top: 0.0,
-        };
-        scene.fill_cells();
-        scene
+        }
     }
 
-    fn fill_cells(&mut self) {
-        self.cells.resize_with(CELLS * CELLS, Cell::default);
-        for (i, cell) in self.cells.iter_mut().enumerate() {
-            cell.ground_top = self.terrain.patch((i % CELLS) as i32, (i / CELLS) as i32).max();
-            cell.top = cell.ground_top;
+    /// Where the ray `origin + t direction` first meets the land, with `t` in `(0, end)`.
+    pub(crate) fn meet_land(&self, origin: Vec3, direction: Vec3, end: f32) -> Option<f32> {
+        let end = end.min(VIEW_M / direction.norm());
+        if -direction.z > self.steep * direction.xy().norm() {
+            return self.meet_below(origin, direction, end);
         }
-        for (i, solid) in self.solids.iter().enumerate() {
-            let center = solid.placement.world_point(solid.body.center);
-            for cell in covered(center, solid.body.radius) {
-                self.cells[cell].solids.push(i as u32);
-                self.cells[cell].top = self.cells[cell].top.max(center.z + solid.body.radius);
+        let inverse = direction.map(|v| 1.0 / v);
+        let (from, to) = below(self.top, origin.z, inverse.z, end)?;
+        for block in Walk::new(origin, direction, inverse, BLOCK_M, from, to) {
+            let top = self.block_tops[wrapped(block.x, block.y, BLOCKS)];
+            let Some((from, to)) = below(top, origin.z, inverse.z, block.leave) else { continue };
+            let cells = Walk::new(origin, direction, inverse, CELL_M, from.max(block.enter), to);
+            for cell in cells {
+                if let Some(t) = self.meet_cell(&cell, origin, direction) {
+                    return Some(t);
+                }
             }
         }
-        for (i, tree) in self.trees.iter().enumerate() {
-            for cell in covered(tree.center, tree.radius) {
-                self.cells[cell].trees.push(i as u32);
-                self.cells[cell].top = self.cells[cell].top.max(tree.center.z + tree.radius);
-            }
-        }
-        self.top = self.cells.iter().map(|c| c.top).fold(0.0, f32::max) + 5.0;
+        None
     }
 
-    /// The nearest thing that the ray `origin + t direction`, `t > 0`, meets.
-    pub(crate) fn trace(
-        &self,
-        origin: Vec3,
-        direction: Vec3,
-        movers: Option<(&Movers, &[Placement])>,
-    ) -> Hit {
-        let mut best = Hit { t: f32::INFINITY, target: Target::Sky };
-        let Some(mut walk) = Walk::new(origin, direction, self.top, VIEW_M) else { return best };
-        while let Some(step) = walk.next() {
-            let cell = &self.cells[step.index()];
-            let low = (origin.z + direction.z * step.enter).min(origin.z + direction.z * step.leave);
-            if let Some((movers, placements)) = movers
-                && low < cell.ground_top + 5.0
-            {
-                movers.intersect(step.index(), placements, origin, direction, &mut best);
-            }
-            if low < cell.top {
-                self.meet_objects(cell, step.shift(), origin, direction, &mut best);
-            }
-            if low <= cell.ground_top
-                && let Some(t) = self.meet_ground(&step, origin, direction)
-                && t < best.t
-            {
-                best = Hit { t, target: Target::Ground };
-            }
-            if best.t <= step.leave {
+    /// The same for a ray that falls faster than any slope: it meets the land once, so that Newton's steps find
+    /// the place from anywhere.
+    #[inline]
+    fn meet_below(&self, origin: Vec3, direction: Vec3, end: f32) -> Option<f32> {
+        // The land's mean height is 0.
+        let mut t = -origin.z / direction.z;
+        for _ in 0..12 {
+            let p = origin + direction * t;
+            let (u, v) = (p.x / CELL_M, p.y / CELL_M);
+            let (ix, iy) = (floor(u), floor(v));
+            let patch = self.terrain.patch(ix, iy);
+            let (height, slope) = patch.height_and_slope(u - ix as f32, v - iy as f32);
+            let step = (height - p.z) / (direction.z - slope.0 * direction.x - slope.1 * direction.y);
+            t += step;
+            if step.abs() < 1e-3 {
                 break;
             }
         }
-        best
+        (t > 0.0 && t < end).then_some(t)
     }
 
-    fn meet_objects(&self, cell: &Cell, shift: Vec3, origin: Vec3, direction: Vec3, best: &mut Hit) {
-        let origin = origin - shift;
-        for &i in &cell.solids {
-            if let Some(hit) = self.solids[i as usize].intersect(origin, direction, 1e-3)
-                && hit.t < best.t
-            {
-                *best = Hit { t: hit.t, target: Target::Solid { index: i, face: hit.face as u8 } };
-            }
+    #[inline]
+    fn meet_cell(&self, cell: &Step, origin: Vec3, direction: Vec3) -> Option<f32> {
+        let low = origin.z + (direction.z * cell.enter).min(direction.z * cell.leave);
+        if low > self.tops[cell_index(cell.x, cell.y)] {
+            return None;
         }
-        for &i in &cell.trees {
-            if let Some(hit) = self.trees[i as usize].intersect(origin, direction, 1e-3, best.t) {
-                let target = Target::Tree { index: i, clump: hit.clump as u8, normal: hit.normal };
-                *best = Hit { t: hit.t, target };
-            }
-        }
-    }
-
-    fn meet_ground(&self, step: &Step, origin: Vec3, direction: Vec3) -> Option<f32> {
-        let p = origin + direction * step.enter;
-        let entry = Vec3::new(p.x / CELL_M - step.x as f32, p.y / CELL_M - step.y as f32, p.z);
+        let p = origin + direction * cell.enter;
+        let entry = Vec3::new(p.x / CELL_M - cell.x as f32, p.y / CELL_M - cell.y as f32, p.z);
         let direction = Vec3::new(direction.x / CELL_M, direction.y / CELL_M, direction.z);
-        let t = self.terrain.patch(step.x, step.y).intersect(entry, direction, step.leave - step.enter)?;
-        Some(step.enter + t)
+        let t = self.terrain.patch(cell.x, cell.y).intersect(entry, direction, cell.leave - cell.enter)?;
+        Some(cell.enter + t)
     }
 
     /// Whether the sun reaches `p` past buildings and trees.
     pub(crate) fn sunlit(&self, p: Vec3) -> bool {
-        let Some(mut walk) = Walk::new(p, self.sun, self.top, 60.0) else { return true };
-        while let Some(step) = walk.next() {
-            let cell = &self.cells[step.index()];
-            if p.z + self.sun.z * step.enter < cell.top {
-                let origin = p - step.shift();
-                let blocked = |i: &u32| self.solids[*i as usize].intersect(origin, self.sun, 0.01).is_some();
-                let shaded =
-                    |i: &u32| self.trees[*i as usize].intersect(origin, self.sun, 0.05, 1e9).is_some();
-                if cell.solids.iter().any(blocked) || cell.trees.iter().any(shaded) {
-                    return false;
-                }
-            }
-        }
-        true
+        self.shadows.candidates(p).all(|(blocker, origin)| match blocker {
+            Blocker::Solid(i) => self.solids[i as usize].intersect(origin, self.sun, 0.01).is_none(),
+            Blocker::Tree(i) => !self.trees[i as usize].blocks(origin, self.sun, 0.05),
+        })
     }
+
+    /// Shifts from the world's first copy to each copy within `reach` metres of `center`.
+    pub(crate) fn copies(center: Vec3, reach: f32) -> impl Iterator<Item = Vec3> {
+        let range = move |v: f32| floor((v - reach) / PERIOD_M)..=floor((v + reach) / PERIOD_M);
+        let shift = |x: i32, y: i32| Vec3::new(x as f32 * PERIOD_M, y as f32 * PERIOD_M, 0.0);
+        range(center.y).flat_map(move |y| range(center.x).map(move |x| shift(x, y)))
+    }
+}
+
+/// What stands in one square of the world, so that most of the world is passed over at once.
+#[derive(Debug)]
+pub(crate) struct Block {
+    pub(crate) ball: Ball,
+    pub(crate) solids: Vec<u32>,
+    pub(crate) trees: Vec<u32>,
+}
+
+/// Size of a [`Block`], and of the squares whose highest ground a ray looks at first.
+const BLOCK_M: f32 = 32.0;
+const BLOCKS: usize = (PERIOD_M / BLOCK_M) as usize;
+
+fn blocks(solids: &[Solid], trees: &[Tree]) -> Vec<Block> {
+    let mut lists = vec![(Vec::new(), Vec::new()); BLOCKS * BLOCKS];
+    let at = |p: Vec3| wrapped(floor(p.x / BLOCK_M), floor(p.y / BLOCK_M), BLOCKS);
+    (0..).zip(solids).for_each(|(i, solid)| lists[at(solid.center)].0.push(i));
+    (0..).zip(trees).for_each(|(i, tree)| lists[at(tree.center)].1.push(i));
+    let filled = lists.into_iter().filter(|(solids, trees)| !solids.is_empty() || !trees.is_empty());
+    filled
+        .map(|(own_solids, own_trees)| {
+            let balls = own_solids.iter().map(|&i: &u32| solids[i as usize].ball());
+            let balls: Vec<Ball> =
+                balls.chain(own_trees.iter().map(|&i: &u32| trees[i as usize].ball())).collect();
+            Block { ball: Ball::around(&balls), solids: own_solids, trees: own_trees }
+        })
+        .collect()
+}
+
+fn steepest(terrain: &Terrain) -> f32 {
+    let cells = (0..CELLS * CELLS).map(|i| terrain.patch((i % CELLS) as i32, (i / CELLS) as i32));
+    cells.map(Patch::steepness).fold(0.0, f32::max)
+}
+
+/// Highest ground of each cell and of each block.
+fn tops(terrain: &Terrain) -> (Vec<f32>, Vec<f32>) {
+    let mut blocks = vec![f32::NEG_INFINITY; BLOCKS * BLOCKS];
+    let share = CELLS / BLOCKS;
+    let cells = (0..CELLS * CELLS).map(|i| {
+        let (x, y) = (i % CELLS, i / CELLS);
+        let top = terrain.patch(x as i32, y as i32).max();
+        let block = &mut blocks[y / share * BLOCKS + x / share];
+        *block = block.max(top);
+        top
+    });
+    (cells.collect(), blocks)
+}
+
+/// The part of `(0, end)` where a ray from height `z` is below `top`; `inverse` is 1 over its climb.
+#[inline]
+fn below(top: f32, z: f32, inverse: f32, end: f32) -> Option<(f32, f32)> {
+    let (mut from, mut to) = (0.0, end);
+    if z > top {
+        if inverse >= 0.0 {
+            return None;
+        }
+        from = (top - z) * inverse;
+    } else if inverse > 0.0 {
+        to = end.min((top - z) * inverse);
+    }
+    (from < to).then_some((from, to))
 }
 
 /// Indices of the cells within `radius` of `center`.
@@ -197,11 +234,17 @@ pub(crate) fn covered(center: Vec3, radius: f32) -> impl Iterator<Item = usize> 
     range(center.y).flat_map(move |y| range(center.x).map(move |x| cell_index(x, y)))
 }
 
-fn cell_index(x: i32, y: i32) -> usize {
-    (y as usize & (CELLS - 1)) * CELLS + (x as usize & (CELLS - 1))
+/// Index of a cell, anywhere in the repeating world.
+#[inline]
+pub(crate) fn cell_index(x: i32, y: i32) -> usize {
+    wrapped(x, y, CELLS)
 }
 
-/// The cells along a ray (Amanatides and Woo 1987).
+fn wrapped(x: i32, y: i32, across: usize) -> usize {
+    (y as usize & (across - 1)) * across + (x as usize & (across - 1))
+}
+
+/// The squares along a ray (Amanatides and Woo 1987).
 struct Walk {
     x: i32,
     y: i32,
@@ -212,7 +255,7 @@ struct Walk {
     end: f32,
 }
 
-/// One cell of a walk, and where the ray enters and leaves it.
+/// One square of a walk, and where the ray enters and leaves it.
 struct Step {
     x: i32,
     y: i32,
@@ -220,48 +263,29 @@ struct Step {
     leave: f32,
 }
 
-impl Step {
-    fn index(&self) -> usize {
-        cell_index(self.x, self.y)
-    }
-
-    /// From the world's first copy to the copy that this cell belongs to.
-    fn shift(&self) -> Vec3 {
-        let copy = |v: i32| (v.div_euclid(CELLS as i32)) as f32 * PERIOD_M;
-        Vec3::new(copy(self.x), copy(self.y), 0.0)
+impl Walk {
+    /// Squares of `size_m` metres, a power of two, between `t` and `end`; `inverse` is 1 over `direction`.
+    #[inline]
+    fn new(origin: Vec3, direction: Vec3, inverse: Vec3, size_m: f32, t: f32, end: f32) -> Self {
+        let p = origin + direction * t;
+        let (x, y) = (floor(p.x / size_m), floor(p.y / size_m));
+        let axis = |o: f32, inverse: f32, cell: i32| {
+            if inverse.is_infinite() {
+                return (0, f32::INFINITY, f32::INFINITY);
+            }
+            let (step, border) = if inverse > 0.0 { (1, cell + 1) } else { (-1, cell) };
+            (step, (border as f32 * size_m - o) * inverse, size_m * inverse.abs())
+        };
+        let (sx, nx, dx) = axis(origin.x, inverse.x, x);
+        let (sy, ny, dy) = axis(origin.y, inverse.y, y);
+        Self { x, y, step: (sx, sy), next: (nx, ny), delta: (dx, dy), t, end }
     }
 }
 
-impl Walk {
-    /// Only where the ray is below `top` and within `reach` metres; `None` where that is nowhere.
-    fn new(origin: Vec3, direction: Vec3, top: f32, reach: f32) -> Option<Self> {
-        let mut end = reach / direction.norm();
-        let mut t = 0.0;
-        if origin.z > top {
-            if direction.z >= 0.0 {
-                return None;
-            }
-            t = (top - origin.z) / direction.z;
-        } else if direction.z > 0.0 {
-            end = end.min((top - origin.z) / direction.z);
-        }
-        if t >= end {
-            return None;
-        }
-        let p = origin + direction * t;
-        let (x, y) = (floor(p.x / CELL_M), floor(p.y / CELL_M));
-        let axis = |o: f32, d: f32, cell: i32| {
-            if d == 0.0 {
-                return (0, f32::INFINITY, f32::INFINITY);
-            }
-            let (step, border) = if d > 0.0 { (1, cell + 1) } else { (-1, cell) };
-            (step, (border as f32 * CELL_M - o) / d, CELL_M / d.abs())
-        };
-        let (sx, nx, dx) = axis(origin.x, direction.x, x);
-        let (sy, ny, dy) = axis(origin.y, direction.y, y);
-        Some(Self { x, y, step: (sx, sy), next: (nx, ny), delta: (dx, dy), t, end })
-    }
+impl Iterator for Walk {
+    type Item = Step;
 
+    #[inline]
     fn next(&mut self) -> Option<Step> {
         if self.t >= self.end {
             return None;
@@ -276,9 +300,34 @@ impl Walk {
             self.next.1 += self.delta.1;
         }
         self.t = leave;
-        if leave >= self.end {
-            self.t = f32::INFINITY;
-        }
         Some(step)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Small steps along the ray find the same place as the walk, and nothing where it finds nothing.
+    #[test]
+    fn the_walk_misses_no_ground() {
+        let scene = Scene::new(3);
+        for i in 0..400 {
+            let (sin, cos) = (i as f32 * 0.37).sin_cos();
+            let direction = Vec3::new(cos, sin, -0.002 - 0.3 * (i % 17) as f32 / 16.0);
+            let origin = Vec3::new(100.0 + i as f32, 300.0, 12.0);
+            let depth = |t: f32| {
+                let p = origin + direction * t;
+                scene.terrain.height(p.x.rem_euclid(PERIOD_M), p.y.rem_euclid(PERIOD_M)) - p.z
+            };
+            let stepped = (0..6000).map(|k| k as f32 * 0.25).find(|&t| depth(t) > 0.0);
+            match (scene.meet_land(origin, direction, f32::INFINITY), stepped) {
+                (Some(t), Some(s)) => {
+                    assert!(t <= s && t >= s - 0.26 || depth(t).abs() < 0.01, "{i}: {t} {s}")
+                }
+                (Some(t), None) => assert!(depth(t).abs() < 0.01, "{i}: {t}"),
+                (None, stepped) => assert!(stepped.is_none(), "{i}: {stepped:?}"),
+            }
+        }
     }
 }

@@ -31,28 +31,28 @@ impl Shader<'_> {
         hit: Hit,
         placements: &[Placement],
     ) -> ([f32; 3], u32) {
+        let length = direction.norm();
+        let view = direction / length;
         if matches!(hit.target, Target::Sky) {
-            return (self.sky(direction.normalize()), 0);
+            return (self.sky(view), 0);
         }
         let p = origin + direction * hit.t;
-        let distance = hit.t * direction.norm();
-        let view = direction.normalize();
+        let distance = hit.t * length;
         let footprint = distance * self.pixel_rad;
         let (color, mark) = match hit.target {
             Target::Ground | Target::Sky => self.ground(p, view, footprint, placements),
             Target::Solid { index, face } => {
                 let solid = &self.scene.solids[index as usize];
-                let sun = self.scene.sunlit(p);
-                let color = self.face(&solid.body, &solid.placement, face, (p, view), footprint, sun);
+                let color = self.face(&solid.body, &solid.placement, face, (p, view), footprint);
                 (color, 0x1000_0000 | index << 4 | u32::from(face))
             }
             Target::Tree { index, clump, normal } => {
-                (self.leaves(index, clump, normal, p, footprint), 0x2000_0000 | index << 1)
+                // Not by tree: leaf against leaf is no edge.
+                (self.leaves(index, clump, normal, p, footprint), 0x2000_0000)
             }
             Target::Vehicle { slot, part, face } => {
                 let (body, placement) = (&self.movers.body(slot)[part as usize], &placements[slot as usize]);
-                let sun = self.scene.sunlit(p);
-                let color = self.face(body, placement, face, (p, view), footprint, sun);
+                let color = self.face(body, placement, face, (p, view), footprint);
                 let mark = u32::from(slot) << 8 | u32::from(part) << 4 | u32::from(face);
                 (color, 0x4000_0000 | mark)
             }
@@ -60,19 +60,16 @@ impl Shader<'_> {
         (mix3(color, HAZE, haze(distance)), mark)
     }
 
+    #[inline]
     fn ground(&self, p: Vec3, view: Vec3, footprint: f32, placements: &[Placement]) -> ([f32; 3], u32) {
         let stretch = (1.0 / view.z.abs().max(0.01)).min(16.0);
         let taps = (stretch / 1.6).clamp(1.0, 5.0) as i32;
         let width = footprint.max(footprint * stretch / (taps as f32 * 1.6));
-        let along = Vec3::new(view.x, view.y, 0.0);
-        let along = along / along.norm().max(1e-6);
-        let mut sum = [0.0_f32; 4];
-        for k in 0..taps {
-            let shift = ((k as f32 + 0.5) / taps as f32 - 0.5) * footprint * stretch;
-            let (x, y) = (p.x + along.x * shift, p.y + along.y * shift);
-            let texel = self.map.sample(self.scene, x, y, width);
-            sum = std::array::from_fn(|c| sum[c] + texel[c] / taps as f32);
-        }
+        let sum = if taps == 1 {
+            self.map.sample(self.scene, p.x, p.y, width)
+        } else {
+            self.streak(p, view, footprint * stretch, (taps, width))
+        };
         let mut color =
             scale3([sum[0], sum[1], sum[2]], 1.0 + sum[3] * self.grain(p.x, p.y, footprint * stretch.sqrt()));
         let shaded = self.movers.shades(placements, p, self.scene.sun);
@@ -84,7 +81,21 @@ impl Shader<'_> {
         (color, 1 + u32::from(shaded))
     }
 
+    /// The ground's light and grain averaged over `length` metres in the direction of view.
+    fn streak(&self, p: Vec3, view: Vec3, length: f32, (taps, width): (i32, f32)) -> [f32; 4] {
+        let along = view.xy() / view.xy().norm().max(1e-6);
+        let share = 1.0 / taps as f32;
+        let mut sum = [0.0_f32; 4];
+        for k in 0..taps {
+            let shift = ((k as f32 + 0.5) * share - 0.5) * length;
+            let texel = self.map.sample(self.scene, p.x + along.x * shift, p.y + along.y * shift, width);
+            sum = std::array::from_fn(|c| sum[c] + texel[c] * share);
+        }
+        sum
+    }
+
     /// Fine grain of natural surfaces at two scales turned against each other; about 1 strong.
+    #[inline]
     fn grain(&self, x: f32, y: f32, footprint: f32) -> f32 {
         const FINE: f32 = 1.0 / 0.028;
         const BROAD: f32 = 1.0 / 0.083;
@@ -126,12 +137,13 @@ impl Shader<'_> {
         face: u8,
         (p, view): (Vec3, Vec3),
         footprint: f32,
-        sunlit: bool,
     ) -> [f32; 3] {
         let plane = &body.planes[face as usize];
         let local = placement.local_point(p);
         let normal = placement.world_direction(plane.normal);
-        let sun = if sunlit { normal.dot(&self.scene.sun).max(0.0) } else { 0.0 };
+        let facing = normal.dot(&self.scene.sun).max(0.0);
+        let sunlit = facing > 0.0 && self.scene.sunlit(p);
+        let sun = if sunlit { facing } else { 0.0 };
         let open = 0.55 + 0.45 * normal.z;
         let (color, gloss) = pattern(body, plane.material, plane.normal, local, footprint);
         let grain = 1.0 + 0.09 * self.grain(p.x + p.z, p.y - 0.7 * p.z, footprint) * (1.0 - gloss);
@@ -156,10 +168,16 @@ impl Shader<'_> {
         let up = direction.z.max(0.0);
         let clear = mix3(HAZE, [0.13, 0.24, 0.44], smoothstep(-0.05, 0.55, up));
         let (u, v) = (direction.x / (up + 0.12), direction.y / (up + 0.12));
+        let thick = 0.75 * smoothstep(0.01, 0.2, up);
+        if thick <= 0.0 {
+            return clear;
+        }
         let seed = self.scene.noise.seed ^ 0xC10D;
         let noise = |f: f32, s: u32| gradient_noise(u * f, v * f * 1.6, u32::MAX, seed + s);
-        let cloud = noise(0.7, 0) + 0.5 * noise(1.6, 1) + 0.25 * noise(3.7, 2) + 0.12 * noise(8.1, 3);
-        mix3(clear, [0.55, 0.56, 0.58], 0.75 * smoothstep(0.0, 0.9, cloud) * smoothstep(0.01, 0.2, up))
+        let broad = noise(0.7, 0) + 0.5 * noise(1.6, 1);
+        // Wisps of 3 to 12 waves per unit.
+        let cloud = broad + 0.17 * self.scene.detail.sample(u * 100.0, v * 160.0, 4.0);
+        mix3(clear, [0.55, 0.56, 0.58], thick * smoothstep(0.0, 0.9, cloud))
     }
 }
 
@@ -175,8 +193,13 @@ fn pattern(body: &Convex, material: Material, normal: Vec3, p: Vec3, footprint: 
     // Along and up the face.
     let u = if normal.x.abs() > normal.y.abs() { p.y } else { p.x };
     let fine = |size: f32| 1.0 - smoothstep(0.25 * size, 0.8 * size, footprint);
-    let stain =
-        |scale: f32| gradient_noise((p.x + 31.0) / scale, (p.y + 0.6 * p.z) / scale, u32::MAX, body.seed);
+    let stain = |scale: f32| {
+        let clear = fine(2.0 * scale);
+        if clear <= 0.0 {
+            return 0.0;
+        }
+        clear * gradient_noise((p.x + 31.0) / scale, (p.y + 0.6 * p.z) / scale, u32::MAX, body.seed)
+    };
     match material {
         Material::Wall => wall(body, u, p.z, fine(0.4), stain(1.7)),
         Material::Cladding => {

@@ -76,13 +76,18 @@ impl Placement {
     }
 }
 
+/// The first planes of every body are those of a cuboid: +x, -x, +y, -y, +z, -z.
+const CUBOID: usize = 6;
+
 /// A convex body: what lies behind all of its planes.
 #[derive(Clone, Debug)]
 pub(crate) struct Convex {
     pub(crate) planes: Vec<Plane>,
-    /// A ball around it, in its own frame.
+    /// A ball around it, in its own frame; the ball also encloses the cuboid `center - half..center + half`, which
+    /// encloses the body.
     pub(crate) center: Vec3,
     pub(crate) radius: f32,
+    pub(crate) half: Vec3,
     /// Two colours that its materials use.
     pub(crate) colors: [[f32; 3]; 2],
     pub(crate) seed: u32,
@@ -113,7 +118,8 @@ impl Convex {
             Plane { normal: Vec3::z(), offset: to.z, material: top },
             Plane { normal: -Vec3::z(), offset: -from.z, material: Material::Rubber },
         ];
-        Self { planes, center: (from + to) / 2.0, radius: (to - from).norm() / 2.0, colors, seed }
+        let half = (to - from) / 2.0;
+        Self { planes, center: (from + to) / 2.0, radius: half.norm(), half, colors, seed }
     }
 
     /// The same body, cut off by more planes.
@@ -131,7 +137,28 @@ impl Convex {
             return None;
         }
         let (mut enter, mut leave, mut face) = (from, f32::INFINITY, usize::MAX);
-        for (i, plane) in self.planes.iter().enumerate() {
+        for axis in 0..3 {
+            let (o, d) = (origin[axis], direction[axis]);
+            let (low, high) = (-self.planes[2 * axis + 1].offset, self.planes[2 * axis].offset);
+            if d == 0.0 {
+                if o < low || o > high {
+                    return None;
+                }
+                continue;
+            }
+            let inverse = 1.0 / d;
+            let side = usize::from(inverse > 0.0);
+            let (first, last) = if side == 1 { (low, high) } else { (high, low) };
+            let (first, last) = ((first - o) * inverse, (last - o) * inverse);
+            if first > enter {
+                (enter, face) = (first, 2 * axis + side);
+            }
+            leave = leave.min(last);
+        }
+        if enter >= leave {
+            return None;
+        }
+        for (i, plane) in self.planes.iter().enumerate().skip(CUBOID) {
             let closing = plane.normal.dot(&direction);
             let gap = plane.offset - plane.normal.dot(&origin);
             if closing < 0.0 {
@@ -172,6 +199,37 @@ impl Solid {
         }
         let origin = self.placement.local_point(origin);
         self.body.intersect(origin, self.placement.local_direction(direction), from)
+    }
+}
+
+/// A ball around something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ball {
+    pub(crate) center: Vec3,
+    pub(crate) radius: f32,
+}
+
+impl Ball {
+    /// A ball around balls, of which there is at least one.
+    pub(crate) fn around(balls: &[Self]) -> Self {
+        let center = balls.iter().map(|b| b.center).sum::<Vec3>() / balls.len() as f32;
+        let reach = |b: &Self| (b.center - center).norm() + b.radius;
+        Self { center, radius: balls.iter().map(reach).fold(0.0, f32::max) }
+    }
+}
+
+impl Solid {
+    pub(crate) fn ball(&self) -> Ball {
+        Ball { center: self.center, radius: self.body.radius }
+    }
+
+    /// Corners of a cuboid around it.
+    pub(crate) fn corners(&self) -> [Vec3; 8] {
+        std::array::from_fn(|i| {
+            let side = |bit: usize| if i & bit == 0 { -1.0 } else { 1.0 };
+            let out = self.body.half.component_mul(&Vec3::new(side(1), side(2), side(4)));
+            self.placement.world_point(self.body.center + out)
+        })
     }
 }
 
@@ -221,18 +279,49 @@ impl Tree {
                 continue;
             };
             let limit = best.map_or(to, |b| b.t);
-            for t in [enter, leave] {
-                if t <= from || t >= limit {
-                    continue;
-                }
-                let p = origin + direction * t;
-                if !clump.porous || !self.gap(p) {
-                    best = Some(ClumpHit { t, clump: i, normal: (p - clump.center) / clump.radius });
-                    break;
-                }
+            if let Some((t, normal)) = self.leaf(clump, (enter, leave), origin, direction, from, limit) {
+                best = Some(ClumpHit { t, clump: i, normal });
             }
         }
         best
+    }
+
+    /// The first leaf of a clump that the ray meets between `from` and `to`, and the clump's normal there;
+    /// `reach` is where the ray enters and leaves the clump.
+    pub(crate) fn leaf(
+        &self,
+        clump: &Clump,
+        reach: (f32, f32),
+        origin: Vec3,
+        direction: Vec3,
+        from: f32,
+        to: f32,
+    ) -> Option<(f32, Vec3)> {
+        for t in [reach.0, reach.1] {
+            if t <= from || t >= to {
+                continue;
+            }
+            let p = origin + direction * t;
+            if !clump.porous || !self.gap(p) {
+                return Some((t, (p - clump.center) / clump.radius));
+            }
+        }
+        None
+    }
+
+    /// Whether any leaf stands in the ray's way after `from`.
+    pub(crate) fn blocks(&self, origin: Vec3, direction: Vec3, from: f32) -> bool {
+        let a = direction.norm_squared();
+        let meets = |clump: &Clump| {
+            let reach = ball(clump.center - origin, clump.radius, direction, a);
+            reach.is_some_and(|r| self.leaf(clump, r, origin, direction, from, f32::INFINITY).is_some())
+        };
+        ball(self.center - origin, self.radius, direction, a).is_some_and(|(_, leave)| leave > from)
+            && self.clumps.iter().any(meets)
+    }
+
+    pub(crate) fn ball(&self) -> Ball {
+        Ball { center: self.center, radius: self.radius }
     }
 
     /// Whether there is no leaf at `p`. A function of the place alone, so that every view sees the same tree.
@@ -248,7 +337,8 @@ impl Tree {
 }
 
 /// Where a ray enters and leaves a ball at `to_center` from its origin; `a` is the direction's squared length.
-fn ball(to_center: Vec3, radius: f32, direction: Vec3, a: f32) -> Option<(f32, f32)> {
+#[inline]
+pub(crate) fn ball(to_center: Vec3, radius: f32, direction: Vec3, a: f32) -> Option<(f32, f32)> {
     let along = to_center.dot(&direction);
     let root2 = along * along - a * (to_center.norm_squared() - radius * radius);
     if root2 <= 0.0 {

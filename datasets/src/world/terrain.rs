@@ -54,6 +54,7 @@ impl Terrain {
     }
 
     /// The patch of cell `(ix, iy)`, anywhere in the repeating world.
+    #[inline]
     pub(crate) fn patch(&self, ix: i32, iy: i32) -> Patch {
         let at = |dx: i32, dy: i32| {
             let (x, y) = ((ix + dx) as usize & (CELLS - 1), (iy + dy) as usize & (CELLS - 1));
@@ -74,6 +75,7 @@ pub(crate) struct Patch {
 }
 
 impl Patch {
+    #[inline]
     fn at(self, u: f32, v: f32) -> f32 {
         self.a + self.b * u + self.c * v + self.e * u * v
     }
@@ -84,9 +86,23 @@ impl Patch {
         tops.max(self.a + self.c).max(self.a + self.b + self.c + self.e)
     }
 
+    /// Height at cell coordinates `(u, v)`, and how it changes along x and y in metres per metre.
+    #[inline]
+    pub(crate) fn height_and_slope(self, u: f32, v: f32) -> (f32, (f32, f32)) {
+        (self.at(u, v), ((self.b + self.e * v) / CELL_M, (self.c + self.e * u) / CELL_M))
+    }
+
+    /// Steepest slope along x and along y.
+    pub(crate) fn steepness(self) -> f32 {
+        let across = self.b.abs().max((self.b + self.e).abs());
+        let up = self.c.abs().max((self.c + self.e).abs());
+        across.hypot(up) / CELL_M
+    }
+
     /// Where a ray that enters the cell at `entry` (cell coordinates; z in metres) and leaves it `span` later
     /// first is at or below the patch. The patch is a quadric along the ray; Newton's steps from the chord are
     /// exact to rounding, for the land is gentle.
+    #[inline]
     pub(crate) fn intersect(self, entry: Vec3, direction: Vec3, span: f32) -> Option<f32> {
         let above = |t: f32| {
             entry.z + direction.z * t - self.at(entry.x + direction.x * t, entry.y + direction.y * t)

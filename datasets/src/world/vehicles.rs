@@ -1,10 +1,10 @@
 //! Cars, vans, trucks and buses: shapes, and where they are at a moment.
 
-use super::noise::Rng;
+use super::noise::{Rng, floor};
 use super::roads::{RoadPoint, lifted};
-use super::scene::{Hit, Scene, Target, covered};
-use super::solid::{Convex, Material, Placement, Plane};
-use super::{CELLS, PERIOD_M, Vec3};
+use super::scene::{Hit, Scene, Target, cell_index, covered};
+use super::solid::{Ball, Convex, Material, Placement, Plane};
+use super::{CELL_M, CELLS, Vec3};
 
 /// Kind of a vehicle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -273,14 +273,14 @@ fn bus(size: Vec3, colors: [[f32; 3]; 2], seed: u32) -> Vec<Convex> {
     vec![chassis(size, 0.5, seed), body, unit]
 }
 
-/// The vehicles near the camera during one frame, in the grid of the scene.
+/// The vehicles near the camera during one frame.
 #[derive(Debug)]
 pub(crate) struct Movers {
     /// Index of each into the world's vehicles.
     pub(crate) ids: Vec<usize>,
     bodies: Vec<Vec<Convex>>,
     radii: Vec<f32>,
-    near: CellLists,
+    balls: Vec<Ball>,
     shading: CellLists,
 }
 
@@ -320,8 +320,8 @@ const SEEN_WITHIN_M: f32 = 230.0;
 impl Movers {
     /// The vehicles seen from `camera`; `moments` covers the frame's exposure, seconds from the flight's start.
     pub(crate) fn new(scene: &Scene, vehicles: &[Vehicle], camera: Vec3, moments: [f64; 2]) -> Self {
-        let (mut near, mut shading) = (CellLists::new(), CellLists::new());
-        let mut ids = Vec::new();
+        let mut shading = CellLists::new();
+        let (mut ids, mut balls) = (Vec::new(), Vec::new());
         for (id, vehicle) in vehicles.iter().enumerate() {
             let places = moments.map(|t| vehicle.placement(scene, t).position);
             if (places[0] - camera).norm() > SEEN_WITHIN_M {
@@ -332,13 +332,13 @@ impl Movers {
             let size = vehicle.class.size();
             let center = (places[0] + places[1]) / 2.0;
             let reach = 0.5 * size.norm() + 0.5 * (places[1] - places[0]).norm() + 0.5;
-            near.insert(center, reach, slot);
+            balls.push(Ball { center: center + Vec3::z() * (size.z / 2.0), radius: reach });
             let shadow = -scene.sun * (size.z / scene.sun.z);
             shading.insert(center + shadow / 2.0, reach + shadow.xy().norm() / 2.0, slot);
         }
         let bodies = ids.iter().map(|&id| vehicles[id].parts.clone()).collect();
         let radii = ids.iter().map(|&id| 0.5 * vehicles[id].class.size().norm()).collect();
-        Self { ids, bodies, radii, near, shading }
+        Self { ids, bodies, radii, balls, shading }
     }
 
     /// Where each is at `time_s`, by slot.
@@ -351,22 +351,9 @@ impl Movers {
         &self.bodies[slot as usize]
     }
 
-    /// Replaces `best` by a nearer hit on a vehicle that concerns `cell`.
-    pub(crate) fn intersect(
-        &self,
-        cell: usize,
-        placements: &[Placement],
-        origin: Vec3,
-        direction: Vec3,
-        best: &mut Hit,
-    ) {
-        for &slot in self.near.at(cell) {
-            if let Some(hit) = self.intersect_one(slot, &placements[slot as usize], origin, direction)
-                && hit.t < best.t
-            {
-                *best = hit;
-            }
-        }
+    /// Around each vehicle, wherever it is during the frame, by slot.
+    pub(crate) fn balls(&self) -> impl Iterator<Item = Ball> {
+        self.balls.iter().copied()
     }
 
     /// Where the ray meets the vehicle in `slot`, whatever else is there.
@@ -399,8 +386,7 @@ impl Movers {
 
     /// Whether a vehicle stands between `p` on the ground and the sun.
     pub(crate) fn shades(&self, placements: &[Placement], p: Vec3, sun: Vec3) -> bool {
-        let wrapped = p.map(|v| v.rem_euclid(PERIOD_M));
-        let cell = covered(wrapped, 0.0).next().unwrap_or(0);
+        let cell = cell_index(floor(p.x / CELL_M), floor(p.y / CELL_M));
         self.shading
             .at(cell)
             .iter()
