@@ -54,7 +54,7 @@ pub(crate) struct DemoArgs {
     #[arg(long, value_enum, default_value_t = MotionArg::Oblique)]
     pub(crate) motion: MotionArg,
     /// Length of the flight in frames, 20 a second
-    #[arg(long, default_value_t = 400, value_parser = clap::value_parser!(u32).range(2..))]
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(2..))]
     pub(crate) frames: u32,
     /// Chooses land, traffic and flight
     #[arg(long, default_value_t = 1)]

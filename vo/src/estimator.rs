@@ -152,7 +152,7 @@ impl VisualOdometry {
             pose.camera_from_world = pose.camera_from_world * start;
         }
         map.adopt(&problem, first.frames, &first.ids);
-        let keyframe_points = map.points().count();
+        let keyframe_points = map.point_count();
         let poses: Vec<_> = map.keyframes().map(|k| (k.stamp, k.camera_from_world)).collect();
         let last_known = poses.len().checked_sub(2).map(|i| poses[i]);
         if let (Some((stamp, camera_from_world)), Some(last)) = (last_known, self.last.as_mut()) {
@@ -251,7 +251,7 @@ impl VisualOdometry {
         if let Phase::Tracking(tracking) = &self.phase {
             let map = &tracking.map;
             odometry.points =
-                map.points().map(|(id, point_in_world)| PointView { id, point_in_world }).collect();
+                map.near_points().map(|(id, point_in_world)| PointView { id, point_in_world }).collect();
             let view = |k: &Keyframe| KeyframeView {
                 stamp: k.stamp,
                 world_from_camera: k.camera_from_world.inverse(),

@@ -20,6 +20,9 @@ const MAX_ITERATIONS: usize = 6;
 /// Two rays to a new point must differ by this many pixels beyond what rotation explains.
 const MIN_PARALLAX_PX: f64 = 1.0;
 
+/// Inverse depth below which a point is not shown.
+const FARTHEST_SHOWN: f64 = 0.02;
+
 /// Rays by feature identity: what one frame saw.
 pub(crate) type Rays = BTreeMap<u64, Vector2<f64>>;
 
@@ -67,9 +70,15 @@ impl Map {
         self.keyframes.back()
     }
 
-    /// Identity and position in the world of every point.
-    pub(crate) fn points(&self) -> impl Iterator<Item = (u64, Vector3<f64>)> {
-        self.points.iter().filter_map(|(id, point)| Some((*id, self.in_world(point)?)))
+    /// Number of points.
+    pub(crate) fn point_count(&self) -> usize {
+        self.points.len()
+    }
+
+    /// Identity and position in the world of the points that are not so far off that only their direction is known.
+    pub(crate) fn near_points(&self) -> impl Iterator<Item = (u64, Vector3<f64>)> {
+        let near = self.points.iter().filter(|(_, point)| point.inverse_depth > FARTHEST_SHOWN);
+        near.filter_map(|(id, point)| Some((*id, self.in_world(point)?)))
     }
 
     /// Position in the world of the point of feature `id`.

@@ -69,7 +69,7 @@ pub struct Odometry {
     pub scale_sigma: Option<f64>,
     /// The features in this frame.
     pub tracks: Vec<TrackView>,
-    /// The map around the camera, where it changed with this frame; empty otherwise.
+    /// The map around the camera, without what is very far, where it changed with this frame; empty otherwise.
     pub points: Vec<PointView>,
     /// The keyframes that are still adjusted, in the order of their stamps, where they changed with this frame; empty
     /// otherwise. The first list after [`TrackingState::Initializing`] reaches back to the frame where the map begins.

@@ -1,4 +1,5 @@
 //! The estimator on flights whose truth is known exactly.
+#![expect(clippy::unwrap_used, reason = "a test may fall over")]
 
 use std::sync::Arc;
 

@@ -183,7 +183,8 @@ impl RerunSink {
         let Some(fitted) = fitted else { return Ok(()) };
         let rotation = rerun::Quaternion::from_xyzw(fitted.pose.xyzw().map(|v| v as f32));
         let transform = rerun::Transform3D::from_translation_rotation(position(&fitted.pose), rotation);
-        self.stream.log(GROUND_TRUTH, &transform.with_scale(fitted.scale as f32))
+        // Static, so that the whole recording shows the last and best fit.
+        self.stream.log_static(GROUND_TRUTH, &transform.with_scale(fitted.scale as f32))
     }
 
     fn next_piece(&mut self) {
