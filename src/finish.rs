@@ -43,7 +43,11 @@ impl Landed<'_> {
     /// not the answer.
     pub(crate) fn finish(mut self) -> anyhow::Result<ExitCode> {
         let estimate = self.estimate()?;
-        let accuracy = self.accuracy(estimate.as_ref())?;
+        // Truth that does not fit is no reason to leave a flight without its report.
+        let accuracy = self.accuracy(estimate.as_ref()).unwrap_or_else(|fault| {
+            self.note_fault(Err(fault));
+            None
+        });
         let entries = accuracy.as_ref().map_or_else(Map::new, accuracy_entries);
         let written = self.write_report(estimate, accuracy.as_ref());
         self.note_fault(written);

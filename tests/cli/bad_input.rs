@@ -61,7 +61,7 @@ fn a_missing_image() {
         &lab,
         &format!("run {SEQUENCE} --out out"),
         1,
-        &["expected 23 times, one per image, found 24 times", "times.txt"],
+        &["expected image 000010 after 000009, found 000011 in", "image_0"],
     );
 }
 
