@@ -108,7 +108,7 @@ impl Landed<'_> {
         let mut figures = vec![
             Figure::new("frame rate", summary.fps, "frames/s").protocol(schedule).count(frames, "frames"),
             Figure::new("tracked", tracked, "%")
-                .protocol("frames with a pose of their own")
+                .protocol("frames whose pose was known in flight")
                 .count(frames, "frames"),
             Figure::new("resets", f64::from(summary.resets), "")
                 .protocol("maps given up and begun anew")

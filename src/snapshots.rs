@@ -48,9 +48,10 @@ impl Snapshots {
 
     /// The pictures, in the order of the flight.
     pub(crate) fn pictures(&self) -> Result<Vec<SampleFrame>, EvalError> {
-        let every = self.kept.len().div_ceil(WANTED).max(1);
-        // Not the very first: nothing has moved there yet.
-        self.kept.iter().skip(every / 2).step_by(every).map(|registered| picture(registered)).collect()
+        // The middle of each part: nothing has moved yet in the very first frame.
+        let parts = WANTED.min(self.kept.len());
+        let middle = |part: usize| (2 * part + 1) * self.kept.len() / (2 * parts);
+        (0..parts).map(|part| picture(&self.kept[middle(part)])).collect()
     }
 }
 

@@ -86,6 +86,8 @@ impl Lab {
             .args(arguments.split_whitespace())
             .current_dir(self.0.path())
             .env_remove("KESTREL_LOG")
+            // No viewer is to be found and started.
+            .env_remove("PATH")
             .output()
             .unwrap();
         let text = |bytes| String::from_utf8(bytes).unwrap();
