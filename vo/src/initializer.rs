@@ -16,7 +16,7 @@ const MIN_COMMON: usize = 40;
 /// Median motion, beyond what a rotation explains, at which a scene's depth shows; in pixels.
 const MIN_PARALLAX_PX: f64 = 2.5;
 /// Parallax at which the best hypothesis is taken although another one explains the frames nearly as well; in pixels.
-const AMPLE_PARALLAX_PX: f64 = 12.0;
+const AMPLE_PARALLAX_PX: f64 = 9.0;
 /// Parallax below which a choice between different hypotheses is guesswork: flat ground seen over a short way fits two
 /// motions about equally well (Longuet-Higgins 1986); in pixels.
 const TELLING_PARALLAX_PX: f64 = 6.0;

@@ -38,7 +38,11 @@ fn measure(world: &World, estimates: &[Odometry]) -> OdometryReport {
 fn check(motion: Motion, effects: Effects, max_ate_share: f64) {
     let world = world(motion, effects);
     let report = measure(&world, &fly(&world));
-    assert!(report.frames >= FRAMES * 7 / 10, "only {} of {FRAMES} frames tracked", report.frames);
+    assert!(
+        report.frames >= FRAMES * 7 / 10,
+        "{motion:?}: only {} of {FRAMES} frames tracked",
+        report.frames
+    );
     let share = report.ate_rmse_m / report.path_length_m;
     assert!(share < max_ate_share, "{motion:?}: ATE is {:.3} % of the path", 100.0 * share);
 }
