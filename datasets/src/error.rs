@@ -16,6 +16,14 @@ pub enum DatasetError {
         /// Why.
         source: io::Error,
     },
+    /// A file or folder can't be made or written.
+    #[error("can't write {path}: {source}", path = path.display())]
+    Write {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A line of a text file is not what its format says.
     #[error("expected {expected}, found {found} at line {line} of {path}", path = path.display())]
     Line {

@@ -36,7 +36,7 @@ agl.txt       stamp_s height_m: height above the ground straight below
 /// the number of frames done.
 ///
 /// # Errors
-/// [`DatasetError::Content`] where `dir` has entries already; [`DatasetError::Io`] where writing fails.
+/// [`DatasetError::Content`] where `dir` has entries already; [`DatasetError::Write`] where writing fails.
 pub fn export_kitti(world: &World, dir: &Path, mut progress: impl FnMut(usize)) -> Result<(), DatasetError> {
     claim(dir)?;
     let sequence = dir.join("sequences/00");
@@ -46,9 +46,12 @@ pub fn export_kitti(world: &World, dir: &Path, mut progress: impl FnMut(usize)) 
     }
     write_text(&sequence.join("README.txt"), KITTI_README)?;
     write_text(&sequence.join("calib.txt"), &kitti_calibration(world))?;
-    let mut rows = Rows::default();
-    rows.boxes.push_str("frame,id,class,x,y,w,h,occlusion,truncation\n");
-    let first = world.pose(0).inverse();
+    // Before the images, so that a set whose writing was cut off is seen to lack images and not times.
+    write_text(&sequence.join("times.txt"), &per_frame(world, |i| format!("{}\n", world.stamp(i))))?;
+    let height = |i| format!("{} {:.6}\n", world.stamp(i), world.height_above_ground_m(i));
+    write_text(&sequence.join("agl.txt"), &per_frame(world, height))?;
+    write_text(&dir.join("poses/00.txt"), &kitti_poses(world))?;
+    let mut boxes = String::from("frame,id,class,x,y,w,h,occlusion,truncation\n");
     for index in 0..world.config().frames {
         let frame = world.render(index);
         let name = format!("{index:06}.png");
@@ -58,17 +61,14 @@ pub fn export_kitti(world: &World, dir: &Path, mut progress: impl FnMut(usize)) 
             &color.join(&name),
             Some((&depth.join(&name), KITTI_DEPTH_SCALE)),
         )?;
-        rows.add(index, &frame, &first);
+        add_boxes(&mut boxes, index, &frame);
         progress(index + 1);
     }
-    write_text(&sequence.join("times.txt"), &rows.times)?;
-    write_text(&sequence.join("boxes.csv"), &rows.boxes)?;
-    write_text(&sequence.join("agl.txt"), &rows.heights)?;
-    write_text(&dir.join("poses/00.txt"), &rows.poses)
+    write_text(&sequence.join("boxes.csv"), &boxes)
 }
 
 /// Writes the flight as a TUM RGB-D sequence: `rgb/`, `depth/` (16-bit, 1/5000 m, 0 beyond 13.1 m), `rgb.txt`,
-/// `depth.txt`, `groundtruth.txt` (`stamp tx ty tz qx qy qz qw`, world from camera).
+/// `depth.txt`, `groundtruth.txt` (`stamp tx ty tz qx qy qz qw`, world from camera), `camera.yaml` (OpenCV).
 ///
 /// # Errors
 /// As [`export_kitti`].
@@ -78,7 +78,10 @@ pub fn export_tum(world: &World, dir: &Path, mut progress: impl FnMut(usize)) ->
     make_dir(&dir.join("depth"))?;
     let mut rgb = String::from("# color images\n# timestamp filename\n");
     let mut depth = String::from("# depth maps, 5000 per metre, 0 for none\n# timestamp filename\n");
-    let mut poses = String::from("# ground truth trajectory\n# timestamp tx ty tz qx qy qz qw\n");
+    write_text(&dir.join("camera.yaml"), &opencv_calibration(world))?;
+    let poses = per_frame(world, |i| tum_row(world.stamp(i), &world.pose(i)));
+    let header = "# ground truth trajectory\n# timestamp tx ty tz qx qy qz qw\n";
+    write_text(&dir.join("groundtruth.txt"), &(header.to_owned() + &poses))?;
     for index in 0..world.config().frames {
         let frame = world.render(index);
         let stamp = frame.frame.stamp;
@@ -87,12 +90,10 @@ pub fn export_tum(world: &World, dir: &Path, mut progress: impl FnMut(usize)) ->
         write_images(&frame, None, &dir.join(&color_name), Some((&depth_file, TUM_DEPTH_SCALE)))?;
         let _ = writeln!(rgb, "{stamp} {color_name}");
         let _ = writeln!(depth, "{stamp} {depth_name}");
-        poses.push_str(&tum_row(stamp, &frame.world_from_camera));
         progress(index + 1);
     }
     write_text(&dir.join("rgb.txt"), &rgb)?;
-    write_text(&dir.join("depth.txt"), &depth)?;
-    write_text(&dir.join("groundtruth.txt"), &poses)
+    write_text(&dir.join("depth.txt"), &depth)
 }
 
 /// Writes the frames as a YOLO detection set: `images/%06d.png`, `labels/%06d.txt` with rows
@@ -116,34 +117,30 @@ pub fn export_yolo(world: &World, dir: &Path, mut progress: impl FnMut(usize)) -
     Ok(())
 }
 
-/// The text files of a KITTI sequence, row by row.
-#[derive(Default)]
-struct Rows {
-    times: String,
-    boxes: String,
-    heights: String,
-    poses: String,
+/// The rows of all frames.
+fn per_frame(world: &World, row: impl Fn(usize) -> String) -> String {
+    (0..world.config().frames).map(row).collect()
 }
 
-impl Rows {
-    // Writing to a string can't fail.
-    fn add(&mut self, index: usize, frame: &WorldFrame, first_from_world: &Se3) {
-        let stamp = frame.frame.stamp;
-        let _ = writeln!(self.times, "{stamp}");
-        let _ = writeln!(self.heights, "{stamp} {:.6}", frame.height_above_ground_m);
-        let pose = (*first_from_world * frame.world_from_camera).to_matrix3x4();
+fn kitti_poses(world: &World) -> String {
+    let first_from_world = world.pose(0).inverse();
+    per_frame(world, |index| {
+        let pose = (first_from_world * world.pose(index)).to_matrix3x4();
         let numbers: Vec<String> = pose.transpose().iter().map(|v| format!("{v:.9e}")).collect();
-        let _ = writeln!(self.poses, "{}", numbers.join(" "));
-        for b in &frame.boxes {
-            let Some(seen) = b.bounding_box else { continue };
-            let class = b.class.name();
-            let (occlusion, truncation) = (b.occlusion, b.truncation);
-            let _ = writeln!(
-                self.boxes,
-                "{index},{},{class},{},{},{},{},{occlusion:.4},{truncation:.4}",
-                b.id, seen.x, seen.y, seen.width, seen.height
-            );
-        }
+        numbers.join(" ") + "\n"
+    })
+}
+
+fn add_boxes(rows: &mut String, index: usize, frame: &WorldFrame) {
+    for b in &frame.boxes {
+        let Some(seen) = b.bounding_box else { continue };
+        let (class, occlusion, truncation) = (b.class.name(), b.occlusion, b.truncation);
+        // Writing to a string can't fail.
+        let _ = writeln!(
+            rows,
+            "{index},{},{class},{},{},{},{},{occlusion:.4},{truncation:.4}",
+            b.id, seen.x, seen.y, seen.width, seen.height
+        );
     }
 }
 
@@ -170,6 +167,17 @@ fn kitti_calibration(world: &World) -> String {
     let row =
         |i: usize| format!("P{i}: {:.12e} 0 {:.12e} 0 0 {:.12e} {:.12e} 0 0 0 1 0\n", f.x, c.x, f.y, c.y);
     (0..4).map(row).collect()
+}
+
+fn opencv_calibration(world: &World) -> String {
+    let (camera, f, c) = (&world.camera, world.camera.focal(), world.camera.center());
+    let (width, height) = (camera.width(), camera.height());
+    format!(
+        "%YAML:1.0\n---\nimage_width: {width}\nimage_height: {height}\ncamera_matrix: !!opencv-matrix\n   rows: 3\n   \
+         cols: 3\n   dt: d\n   data: [ {:?}, 0., {:?}, 0., {:?}, {:?}, 0., 0., 1. ]\ndistortion_coefficients: \
+         !!opencv-matrix\n   rows: 1\n   cols: 5\n   dt: d\n   data: [ 0., 0., 0., 0., 0. ]\n",
+        f.x, c.x, f.y, c.y
+    )
 }
 
 /// Encodes the images of a frame side by side.
@@ -211,16 +219,16 @@ fn write_png(
     size: (usize, usize),
     color: ExtendedColorType,
 ) -> Result<(), DatasetError> {
-    let file = fs::File::create_new(path).map_err(|e| io_error(path, e))?;
+    let file = fs::File::create_new(path).map_err(|e| write_error(path, e))?;
     let encoder = PngEncoder::new_with_quality(BufWriter::new(file), CompressionType::Fast, FilterType::Up);
     let written = encoder.write_image(bytes, size.0 as u32, size.1 as u32, color);
-    written.map_err(|e| io_error(path, io::Error::other(e)))
+    written.map_err(|e| write_error(path, io::Error::other(e)))
 }
 
 /// Makes `dir`, or takes it where it is empty.
 fn claim(dir: &Path) -> Result<(), DatasetError> {
     make_dir(dir)?;
-    let mut entries = fs::read_dir(dir).map_err(|e| io_error(dir, e))?;
+    let mut entries = fs::read_dir(dir).map_err(|e| write_error(dir, e))?;
     match entries.next() {
         None => Ok(()),
         Some(entry) => Err(DatasetError::Content {
@@ -232,15 +240,15 @@ fn claim(dir: &Path) -> Result<(), DatasetError> {
 }
 
 fn make_dir(path: &Path) -> Result<(), DatasetError> {
-    fs::create_dir_all(path).map_err(|e| io_error(path, e))
+    fs::create_dir_all(path).map_err(|e| write_error(path, e))
 }
 
 fn write_text(path: &Path, text: &str) -> Result<(), DatasetError> {
-    fs::write(path, text).map_err(|e| io_error(path, e))
+    fs::write(path, text).map_err(|e| write_error(path, e))
 }
 
-fn io_error(path: &Path, source: io::Error) -> DatasetError {
-    DatasetError::Io { path: path.into(), source }
+fn write_error(path: &Path, source: io::Error) -> DatasetError {
+    DatasetError::Write { path: path.into(), source }
 }
 
 #[cfg(test)]
@@ -292,6 +300,8 @@ mod tests {
         let list = fs::read_to_string(tum.path().join("rgb.txt")).unwrap();
         let name = list.lines().last().unwrap().split(' ').nth(1).unwrap();
         assert_eq!(image::open(tum.path().join(name)).unwrap().width(), 96);
+        let source = crate::open(&crate::SourceSpec::new(tum.path().to_string_lossy())).unwrap();
+        assert_eq!(source.info().camera, world.camera, "the intrinsics are written too");
         let truth = fs::read_to_string(tum.path().join("groundtruth.txt")).unwrap();
         assert_eq!(truth.lines().last().unwrap().split(' ').count(), 8);
         export_yolo(&world, yolo.path(), |_| ()).unwrap();
