@@ -92,11 +92,11 @@ impl Default for FlightConfig {
 ///
 /// ```no_run
 /// # use kestrel_runtime::{Flight, FlightConfig, run::RunDirectory};
-/// # fn source() -> Box<dyn datasets::Dataset> { unimplemented!() }
 /// let run = RunDirectory::create("out".as_ref())?;
-/// let flight = Flight::new(source(), FlightConfig::default()).into_run(run);
+/// let source = datasets::open(&datasets::SourceSpec::new("world:nadir"))?;
+/// let flight = Flight::new(source, FlightConfig::default()).into_run(run);
 /// let summary = flight.observed_by(|progress| eprintln!("{:.1} fps", progress.fps)).run()?;
-/// # Ok::<(), kestrel_runtime::RuntimeError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Flight {
     source: Box<dyn Dataset>,
