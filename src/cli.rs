@@ -238,6 +238,9 @@ pub(crate) struct WorldArgs {
     /// A perfect camera: no vibration, noise, exposure drift or rolling shutter
     #[arg(long)]
     pub(crate) clean: bool,
+    /// All rows exposed at once: no rolling shutter
+    #[arg(long)]
+    pub(crate) global_shutter: bool,
     /// Blur by motion during the exposure; takes several times as long
     #[arg(long)]
     pub(crate) motion_blur: bool,

@@ -34,7 +34,9 @@ fn config(args: &WorldArgs) -> anyhow::Result<WorldConfig> {
         ensure!(value > 0.0 && value.is_finite(), "expected a positive --{name}, found {value}");
         Ok(value)
     };
-    let effects = if args.clean { Effects::none() } else { Effects::default() };
+    let mut effects = if args.clean { Effects::none() } else { Effects::default() };
+    effects.motion_blur = args.motion_blur;
+    effects.rolling_shutter &= !args.global_shutter;
     Ok(WorldConfig {
         seed: args.seed,
         frames: args.frames,
@@ -44,7 +46,7 @@ fn config(args: &WorldArgs) -> anyhow::Result<WorldConfig> {
         horizontal_fov_rad: positive("fov", args.fov)?.to_radians(),
         speed_mps: positive("speed", args.speed)?,
         height_m: positive("height", args.height.unwrap_or(defaults.height_m))?,
-        effects: Effects { motion_blur: args.motion_blur, ..effects },
+        effects,
         ..defaults
     })
 }
