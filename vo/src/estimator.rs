@@ -1,11 +1,12 @@
 //! The estimator: one frame in, one odometry out.
 
-use geometry::{Frame, Se3, Timestamp};
+use geometry::{Frame, PinholeCamera, Se3, Timestamp};
 use nalgebra::{Matrix6, Vector2, Vector3, Vector6};
 
 use crate::bundle::refine_pose;
-use crate::features::{Feature, FeatureTracker};
+use crate::features::{Expectation, Feature, FeatureTracker};
 use crate::initializer::{FirstMap, Initializer};
+use crate::lens::{LensEstimate, LensResidual};
 use crate::map::{Keyframe, Map, rays};
 use crate::{KeyframeView, Odometry, PointView, TrackView, TrackingState, VoConfig};
 
@@ -15,6 +16,10 @@ const MIN_INLIERS: usize = 15;
 const INLIER_PX: f64 = 2.5;
 /// Width of the robust cost of a frame's pose, in pixels.
 const POSE_SCALE_PX: f64 = 1.5;
+/// Features that are searched widely, to know where the others are.
+const SCOUTS: usize = 60;
+/// Error with which a scout still counts, in pixels.
+const SCOUT_SCALE_PX: f64 = 3.0;
 /// Median motion since the last keyframe, beyond rotation, that makes a new one; as a share of the image's width.
 const KEYFRAME_MOTION: f64 = 0.01;
 /// Share of the last keyframe's points that must still be seen.
@@ -33,6 +38,8 @@ pub struct VisualOdometry {
     features: Option<FeatureTracker>,
     phase: Phase,
     last: Option<LastFrame>,
+    /// What is known of the lens from earlier maps.
+    lens: LensEstimate,
     reset_count: u32,
 }
 
@@ -77,8 +84,9 @@ impl VisualOdometry {
         Self {
             config,
             features: None,
-            phase: Phase::Initializing(Initializer::new(1.0)),
+            phase: Phase::Initializing(Initializer::new(1.0, LensResidual::default())),
             last: None,
+            lens: LensEstimate::default(),
             reset_count: 0,
         }
     }
@@ -96,10 +104,17 @@ impl VisualOdometry {
         let Some(features) = self.features.as_mut() else {
             return self.not_tracking(frame, TrackingState::Lost);
         };
-        follow(features, &self.phase, frame, &predicted, self.last.as_ref());
+        features.begin(frame);
         match &mut self.phase {
-            Phase::Initializing(_) => self.initialize(frame),
-            Phase::Tracking(_) => self.track(frame, &predicted),
+            Phase::Initializing(_) => {
+                features.follow(&frame.camera, |feature| Expectation::Around(feature.pixel));
+                self.initialize(frame)
+            }
+            Phase::Tracking(tracking) => {
+                let previous = self.last.as_ref().map_or(predicted, |last| last.camera_from_world);
+                let predicted = tracking.follow(features, &frame.camera, &previous, &predicted);
+                self.track(frame, &predicted)
+            }
         }
     }
 
@@ -112,13 +127,14 @@ impl VisualOdometry {
 
     /// Forgets the map and waits for a new one.
     fn restart(&mut self, frame: &Frame) {
-        if matches!(self.phase, Phase::Tracking(_)) {
+        if let Phase::Tracking(tracking) = &self.phase {
             self.reset_count += 1;
+            self.lens = tracking.map.lens();
         }
         let next_id = self.features.as_ref().map_or(0, FeatureTracker::next_id);
         let (width, height) = frame.size();
         self.features = Some(FeatureTracker::new(width, height, self.config.max_tracks, next_id));
-        self.phase = Phase::Initializing(Initializer::new(pixel_size(frame)));
+        self.phase = Phase::Initializing(Initializer::new(pixel_size(frame), self.lens.residual()));
     }
 
     /// Where the camera should be by now if it went on as it did; the last pose where nothing is known.
@@ -145,7 +161,7 @@ impl VisualOdometry {
 
     /// The map starts at the last known pose and, where a speed was known, at its scale.
     fn begin_map(&mut self, frame: &Frame, first: FirstMap) -> Odometry {
-        let mut map = Map::new(pixel_size(frame));
+        let mut map = Map::new(pixel_size(frame), self.lens);
         let start = self.last.as_ref().map_or(Se3::identity(), |last| last.camera_from_world);
         let mut problem = first.problem;
         for pose in &mut problem.poses {
@@ -271,6 +287,56 @@ impl LastFrame {
 }
 
 impl Tracking {
+    /// Follows the features into a new image and gives back a better prediction of its pose.
+    ///
+    /// A few scouts with points in the map are searched widely; the pose that they give tells where the others are.
+    fn follow(
+        &self,
+        features: &mut FeatureTracker,
+        camera: &PinholeCamera,
+        previous: &Se3,
+        predicted: &Se3,
+    ) -> Se3 {
+        let scouted = self.scout(features, camera, predicted);
+        let pose = scouted.unwrap_or(*predicted);
+        let current_from_previous = pose * previous.inverse();
+        let lens = self.map.lens().residual();
+        features.follow(camera, |feature| {
+            let point = self.map.point(feature.id);
+            let in_camera = match point {
+                Some(point) => pose * point,
+                // Far away, for all we know.
+                None => current_from_previous.rotation * lens.correct(&feature.ray).push(1.0),
+            };
+            match project(camera, &lens, &in_camera) {
+                Some(pixel) if point.is_some() && scouted.is_some() => Expectation::Near(pixel),
+                Some(pixel) => Expectation::Around(pixel),
+                None => Expectation::Around(feature.pixel),
+            }
+        });
+        pose
+    }
+
+    /// The pose from where a few features seem to be; `None` where they do not agree.
+    fn scout(&self, features: &FeatureTracker, camera: &PinholeCamera, predicted: &Se3) -> Option<Se3> {
+        let mapped = features.features().iter().filter_map(|f| Some((f, self.map.point(f.id)?)));
+        let mapped: Vec<(&Feature, Vector3<f64>)> = mapped.collect();
+        let lens = self.map.lens().residual();
+        let scouts = mapped.iter().step_by(mapped.len().div_ceil(SCOUTS).max(1));
+        let seen: Vec<Sighting> = scouts
+            .filter_map(|(feature, point)| {
+                let guess = project(camera, &lens, &(*predicted * *point))?;
+                let pixel = features.approach(feature, guess).map(f64::from);
+                Some((*point, lens.correct(&camera.unproject(&pixel)?.xy())))
+            })
+            .collect();
+        let pixel = 2.0 / camera.focal().sum();
+        let (pose, _) = refine_pose(predicted, &seen, SCOUT_SCALE_PX * pixel);
+        let agree =
+            seen.iter().filter(|(point, ray)| error(&pose, point, ray) < SCOUT_SCALE_PX * pixel).count();
+        (pose.is_finite() && agree >= MIN_INLIERS.max(seen.len() / 2)).then_some(pose)
+    }
+
     /// The pose from all points seen, from the first start that leads to enough agreement.
     fn estimate_pose(
         &self,
@@ -278,8 +344,11 @@ impl Tracking {
         starts: impl Iterator<Item = Se3>,
         pixel: f64,
     ) -> Option<PoseEstimate> {
-        let (ids, seen): (Vec<u64>, Vec<Sighting>) =
-            features.iter().filter_map(|f| Some((f.id, (self.map.point(f.id)?, f.ray)))).unzip();
+        let lens = self.map.lens().residual();
+        let (ids, seen): (Vec<u64>, Vec<Sighting>) = features
+            .iter()
+            .filter_map(|f| Some((f.id, (self.map.point(f.id)?, lens.correct(&f.ray)))))
+            .unzip();
         let candidates = starts.map(|start| {
             let (pose, information) = refine_pose(&start, &seen, POSE_SCALE_PX * pixel);
             let agrees =
@@ -317,29 +386,9 @@ impl Tracking {
     }
 }
 
-/// Moves the features on to `frame`, searching each where the predicted pose puts its point.
-fn follow(
-    features: &mut FeatureTracker,
-    phase: &Phase,
-    frame: &Frame,
-    predicted: &Se3,
-    last: Option<&LastFrame>,
-) {
-    let current_from_previous =
-        last.map_or_else(Se3::identity, |last| *predicted * last.camera_from_world.inverse());
-    let map = match phase {
-        Phase::Tracking(tracking) => Some(&tracking.map),
-        Phase::Initializing(_) => None,
-    };
-    features.advance(frame, |feature| {
-        let in_camera = match map.map(|map| map.point(feature.id)) {
-            Some(Some(point)) => *predicted * point,
-            // Far away, for all we know.
-            Some(None) => current_from_previous.rotation * feature.ray.push(1.0),
-            None => return None,
-        };
-        frame.camera.project(&in_camera).map(|pixel| pixel.map(|v| v as f32))
-    });
+fn project(camera: &PinholeCamera, lens: &LensResidual, q: &Vector3<f64>) -> Option<Vector2<f32>> {
+    let ray = (q.z > 0.0).then(|| lens.observe(&(q.xy() / q.z)))?;
+    camera.project(&ray.push(1.0)).map(|pixel| pixel.map(|v| v as f32))
 }
 
 fn error(camera_from_world: &Se3, point: &Vector3<f64>, ray: &Vector2<f64>) -> f64 {

@@ -1,8 +1,9 @@
 //! The front end: a bounded set of features, followed from frame to frame and topped up where the image has none.
 
-use geometry::{Frame, PinholeCamera};
+use geometry::{Frame, GrayImage, PinholeCamera};
 use nalgebra::Vector2;
 
+use crate::affine::{Appearance, FirstSight};
 use crate::corners::{self, CornerScratch};
 use crate::klt;
 use crate::pyramid::Pyramid;
@@ -26,6 +27,17 @@ pub(crate) struct Feature {
     pub(crate) previous_pixel: Vector2<f32>,
     /// Its ray's point on the plane `z = 1`.
     pub(crate) ray: Vector2<f64>,
+    first_sight: Box<FirstSight>,
+    appearance: Appearance,
+}
+
+/// Where a feature should be in a new image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Expectation {
+    /// Within two or three pixels.
+    Near(Vector2<f32>),
+    /// Perhaps tens of pixels off.
+    Around(Vector2<f32>),
 }
 
 /// Follows features through frames of one size.
@@ -66,22 +78,31 @@ impl FeatureTracker {
         &self.features
     }
 
-    /// Moves on to `frame`: every feature is searched from where `predict` expects it; the lost ones are dropped.
-    pub(crate) fn advance(&mut self, frame: &Frame, predict: impl Fn(&Feature) -> Option<Vector2<f32>>) {
+    /// Moves on to the image of `frame`; the features stay where they were until [`Self::follow`].
+    pub(crate) fn begin(&mut self, frame: &Frame) {
         std::mem::swap(&mut self.previous, &mut self.current);
         self.current.build(&frame.gray);
+    }
+
+    /// About where a feature is in the new image, searched from `guess`.
+    pub(crate) fn approach(&self, feature: &Feature, guess: Vector2<f32>) -> Vector2<f32> {
+        klt::approach(&self.previous, &self.current, feature.pixel, guess)
+    }
+
+    /// Follows every feature into the new image; the lost ones are dropped.
+    pub(crate) fn follow(&mut self, camera: &PinholeCamera, expect: impl Fn(&Feature) -> Expectation) {
         let (previous, current) = (&self.previous, &self.current);
+        let image = &current.levels()[0];
         self.features.retain_mut(|feature| {
-            let guess = predict(feature).unwrap_or(feature.pixel);
-            let found = klt::track(previous, current, feature.pixel, guess)
-                // A wrong prediction must not cost the feature.
-                .or_else(|| klt::track(previous, current, feature.pixel, feature.pixel));
-            let Some((pixel, ray)) = found.and_then(|pixel| Some((pixel, ray(&frame.camera, pixel)?))) else {
-                return false;
+            let approach = |guess| klt::approach(previous, current, feature.pixel, guess);
+            let register = |guess| feature.first_sight.register(image, &feature.appearance.at(guess));
+            let found = match expect(feature) {
+                Expectation::Near(guess) => register(guess).or_else(|| register(approach(guess))),
+                Expectation::Around(guess) => register(approach(guess)),
             };
-            feature.previous_pixel = feature.pixel;
-            (feature.pixel, feature.ray) = (pixel, ray);
-            true
+            // A wrong expectation must not cost the feature.
+            let found = found.or_else(|| register(approach(feature.pixel)));
+            found.is_some_and(|appearance| feature.appear(appearance, image, camera))
         });
     }
 
@@ -103,7 +124,7 @@ impl FeatureTracker {
             let (from, to) = self.grid.bounds(cell);
             let corner = corners::strongest_corner(&self.current.levels()[0], from, to, &mut self.scratch);
             if let Some(corner) = corner.filter(|c| c.strength > MIN_CORNER_STRENGTH) {
-                self.start(Vector2::new(corner.x as f32, corner.y as f32), camera);
+                self.start(Vector2::new(corner.x as f32 + 0.5, corner.y as f32 + 0.5), camera);
             }
         }
     }
@@ -112,10 +133,31 @@ impl FeatureTracker {
         let min_distance = MIN_DISTANCE_CELLS * self.grid.side as f32;
         let crowded =
             self.features.iter().any(|f| (f.pixel - pixel).norm_squared() < min_distance * min_distance);
-        if let (false, Some(ray)) = (crowded, ray(camera, pixel)) {
-            self.features.push(Feature { id: self.next_id, pixel, previous_pixel: pixel, ray });
+        if crowded {
+            return;
+        }
+        let first_sight = FirstSight::new(&self.current.levels()[0], pixel).map(Box::new);
+        if let (Some(first_sight), Some(ray)) = (first_sight, ray(camera, pixel)) {
+            let appearance = Appearance::first(pixel);
+            let id = self.next_id;
+            self.features.push(Feature { id, pixel, previous_pixel: pixel, ray, first_sight, appearance });
             self.next_id += 1;
         }
+    }
+}
+
+impl Feature {
+    /// Takes what was found in `image`; `false` where the feature can't be followed any further.
+    fn appear(&mut self, found: Appearance, image: &GrayImage, camera: &PinholeCamera) -> bool {
+        let Some(ray) = ray(camera, found.pixel) else { return false };
+        self.previous_pixel = self.pixel;
+        (self.pixel, self.ray, self.appearance) = (found.pixel, ray, found);
+        if found.is_stretched() {
+            let Some(first_sight) = FirstSight::new(image, self.pixel) else { return false };
+            *self.first_sight = first_sight;
+            self.appearance = Appearance::first(self.pixel);
+        }
+        true
     }
 }
 

@@ -3,7 +3,8 @@
 use geometry::{Se3, Timestamp};
 use nalgebra::{Matrix3, UnitQuaternion, Vector2};
 
-use crate::bundle::{Options, Point, Pose, Problem};
+use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem};
+use crate::lens::LensResidual;
 use crate::map::Rays;
 use crate::two_view::{self, Match};
 
@@ -33,6 +34,7 @@ pub(crate) struct Initializer {
     frames: Vec<(Timestamp, Rays)>,
     /// Size of a pixel on the plane `z = 1`.
     pixel: f64,
+    lens: LensResidual,
 }
 
 /// A first map. Poses are relative to the first frame; the median depth there is 1.
@@ -45,8 +47,8 @@ pub(crate) struct FirstMap {
 }
 
 impl Initializer {
-    pub(crate) fn new(pixel: f64) -> Self {
-        Self { frames: Vec::new(), pixel }
+    pub(crate) fn new(pixel: f64, lens: LensResidual) -> Self {
+        Self { frames: Vec::new(), pixel, lens }
     }
 
     /// Takes another frame; gives the map where there is parallax enough and no doubt about it.
@@ -71,12 +73,15 @@ impl Initializer {
         self.decide(&ids, &matches, parallax_px)
     }
 
-    /// Features that the first and the last frame share.
+    /// Features that the first and the last frame share, with their true rays.
     fn common(&self) -> (Vec<u64>, Vec<Match>) {
         let (Some((_, first)), Some((_, last))) = (self.frames.first(), self.frames.last()) else {
             return Default::default();
         };
-        first.iter().filter_map(|(id, a)| Some((*id, (*a, *last.get(id)?)))).unzip()
+        let lens = &self.lens;
+        let shared =
+            first.iter().filter_map(|(id, a)| Some((*id, (lens.correct(a), lens.correct(last.get(id)?)))));
+        shared.unzip()
     }
 
     fn decide(&self, ids: &[u64], matches: &[Match], parallax_px: f64) -> Option<FirstMap> {
@@ -105,7 +110,7 @@ impl Initializer {
         let poses = chosen
             .iter()
             .map(|i| Pose { camera_from_world: Se3::exp(&(twist * (*i as f64 / last))), fixed: *i == 0 });
-        let mut problem = Problem { poses: poses.collect(), points: Vec::new() };
+        let mut problem = Problem { poses: poses.collect(), points: Vec::new(), lens: self.lens };
         let mut kept = Vec::new();
         for (id, m) in ids.iter().zip(matches) {
             let Some(inverse_depth) = two_view::triangulate(last_from_first, m) else { continue };
@@ -114,13 +119,13 @@ impl Initializer {
                 seen.filter_map(|(pose, i)| Some((pose, *self.frames[*i].1.get(id)?))).collect();
             problem.points.push(Point {
                 host: 0,
-                ray_in_host: m.0,
+                ray_in_host: self.frames[0].1[id],
                 inverse_depth: inverse_depth.max(1e-3),
                 observations,
             });
             kept.push(*id);
         }
-        let options = Options { max_iterations: 15, huber: self.pixel };
+        let options = Options { max_iterations: 15, huber: self.pixel, lens_information: LENS_HELD };
         problem.solve(&options);
         let mut ids = kept;
         self.drop_misfits(&mut problem, &mut ids);

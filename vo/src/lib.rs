@@ -2,6 +2,7 @@
 //!
 //! The entry point is [`VisualOdometry::register_frame`].
 
+mod affine;
 mod bundle;
 mod config;
 mod corners;
@@ -9,8 +10,10 @@ mod estimator;
 mod features;
 mod initializer;
 mod klt;
+mod lens;
 mod map;
 mod odometry;
+mod patch;
 mod pyramid;
 mod two_view;
 

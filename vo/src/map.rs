@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, VecDeque};
 use geometry::{Se3, Timestamp};
 use nalgebra::{Vector2, Vector3};
 
-use crate::bundle::{Options, Point, Pose, Problem};
+use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem};
 use crate::features::Feature;
+use crate::lens::LensEstimate;
 use crate::two_view::triangulate;
 
 /// Keyframes whose poses are still adjusted.
@@ -19,6 +20,12 @@ const HUBER_PX: f64 = 0.5;
 const MAX_ITERATIONS: usize = 6;
 /// Two rays to a new point must differ by this many pixels beyond what rotation explains.
 const MIN_PARALLAX_PX: f64 = 1.0;
+
+/// Keyframes from one look at the lens to the next: a third of those remembered.
+const CALIBRATION_INTERVAL: u64 = 10;
+/// Noise of an observation, in pixels, and a lens of which nothing is known: what keeps its estimation from running away.
+const NOISE_PX: f64 = 0.3;
+const LOOSE_LENS_SIGMA: f64 = 0.1;
 
 /// Inverse depth below which a point is not shown.
 const FARTHEST_SHOWN: f64 = 0.02;
@@ -49,12 +56,18 @@ pub(crate) struct Map {
     points: BTreeMap<u64, MapPoint>,
     /// Size of a pixel on the plane `z = 1`.
     pixel: f64,
+    lens: LensEstimate,
 }
 
 impl Map {
     /// A map without anything in it, for a camera whose pixels measure `pixel` on the plane `z = 1`.
-    pub(crate) fn new(pixel: f64) -> Self {
-        Self { keyframes: VecDeque::new(), first_number: 0, points: BTreeMap::new(), pixel }
+    pub(crate) fn new(pixel: f64, lens: LensEstimate) -> Self {
+        Self { keyframes: VecDeque::new(), first_number: 0, points: BTreeMap::new(), pixel, lens }
+    }
+
+    /// What is known of the lens by now.
+    pub(crate) fn lens(&self) -> LensEstimate {
+        self.lens
     }
 
     pub(crate) fn keyframes(&self) -> impl Iterator<Item = &Keyframe> {
@@ -88,7 +101,8 @@ impl Map {
 
     fn in_world(&self, point: &MapPoint) -> Option<Vector3<f64>> {
         let host = self.keyframe(point.host)?;
-        Some(host.camera_from_world.inverse() * (point.ray_in_host.push(1.0) / point.inverse_depth))
+        let ray = self.lens.residual().correct(&point.ray_in_host);
+        Some(host.camera_from_world.inverse() * (ray.push(1.0) / point.inverse_depth))
     }
 
     fn keyframe(&self, number: u64) -> Option<&Keyframe> {
@@ -106,6 +120,10 @@ impl Map {
         }
         self.start_points();
         self.adjust();
+        let number = self.first_number + self.keyframes.len() as u64;
+        if self.keyframes.len() == MAX_KEYFRAMES && number.is_multiple_of(CALIBRATION_INTERVAL) {
+            self.calibrate();
+        }
     }
 
     /// Adds a keyframe with points already known: how a map begins.
@@ -146,6 +164,8 @@ impl Map {
         ray_in_host: Vector2<f64>,
         ray: Vector2<f64>,
     ) -> Option<f64> {
+        let lens = self.lens.residual();
+        let (ray_in_host, ray) = (lens.correct(&ray_in_host), lens.correct(&ray));
         let rotated = newest_from_host.rotation * ray_in_host.push(1.0);
         let parallax = (rotated.xy() / rotated.z - ray).norm();
         let inverse_depth = triangulate(newest_from_host, &(ray_in_host, ray))?;
@@ -158,19 +178,39 @@ impl Map {
 
     /// Bundle adjustment of the newest keyframes with all points they see.
     fn adjust(&mut self) {
-        let (mut problem, ids) = self.problem();
-        problem.solve(&Options { max_iterations: MAX_ITERATIONS, huber: HUBER_PX * self.pixel });
+        let first_free = self.keyframes.len().saturating_sub(FREE_KEYFRAMES);
+        self.adjust_from(first_free);
+    }
+
+    fn adjust_from(&mut self, first_free: usize) {
+        let (mut problem, ids) = self.problem(first_free);
+        problem.solve(&self.options(LENS_HELD));
         for (keyframe, pose) in self.keyframes.iter_mut().zip(&problem.poses) {
             keyframe.camera_from_world = pose.camera_from_world;
         }
         for (id, point) in ids.iter().zip(&problem.points) {
             self.take_back(*id, point, &problem);
         }
-        self.forget_unseen();
     }
 
-    fn problem(&self) -> (Problem, Vec<u64>) {
-        let first_free = self.keyframes.len().saturating_sub(FREE_KEYFRAMES).max(2.min(self.keyframes.len()));
+    /// Asks all remembered keyframes what the calibration left of the lens's distortion.
+    ///
+    /// All their poses are free: poses that are held were found with the lens as it was, and would only confirm it.
+    fn calibrate(&mut self) {
+        let (mut problem, _) = self.problem(1);
+        let summary = problem.solve(&self.options((NOISE_PX * self.pixel / LOOSE_LENS_SIGMA).powi(2)));
+        let sigma = (summary.mean_cost / 2.0 / summary.lens_information).sqrt();
+        if self.lens.update(problem.lens.k, sigma) {
+            self.adjust_from(1);
+        }
+    }
+
+    fn options(&self, lens_information: f64) -> Options {
+        Options { max_iterations: MAX_ITERATIONS, huber: HUBER_PX * self.pixel, lens_information }
+    }
+
+    fn problem(&self, first_free: usize) -> (Problem, Vec<u64>) {
+        let first_free = first_free.max(1).min(self.keyframes.len());
         let pose = |(i, k): (usize, &Keyframe)| Pose {
             camera_from_world: k.camera_from_world,
             fixed: i < first_free,
@@ -187,7 +227,7 @@ impl Map {
                 ids.push(*id);
             }
         }
-        (Problem { poses, points }, ids)
+        (Problem { poses, points, lens: self.lens.residual() }, ids)
     }
 
     /// Takes an adjusted point back and removes the observations that do not fit it.
@@ -205,13 +245,6 @@ impl Map {
             Some(point) if left > 0 => point.inverse_depth = adjusted.inverse_depth,
             _ => drop(self.points.remove(&id)),
         }
-    }
-
-    /// Drops the points that none of the free keyframes sees.
-    fn forget_unseen(&mut self) {
-        let first_free = self.keyframes.len().saturating_sub(FREE_KEYFRAMES);
-        let keyframes = &self.keyframes;
-        self.points.retain(|id, _| keyframes.iter().skip(first_free).any(|k| k.rays.contains_key(id)));
     }
 }
 
