@@ -186,6 +186,42 @@ impl RgbImage {
     }
 }
 
+impl<const CHANNELS: usize> Image<u8, CHANNELS> {
+    /// The image at `1 / factor` of its size, each pixel the mean of `factor` x `factor`; what is left over at the right
+    /// and at the bottom falls away. Panics where `factor` is 0.
+    pub fn reduced(&self, factor: usize) -> Self {
+        match factor {
+            1 => self.clone(),
+            // Factors that the compiler knows make the loops several times as fast.
+            2 => self.mean_of_blocks(2),
+            3 => self.mean_of_blocks(3),
+            4 => self.mean_of_blocks(4),
+            _ => self.mean_of_blocks(factor),
+        }
+    }
+
+    #[inline(always)]
+    fn mean_of_blocks(&self, factor: usize) -> Self {
+        let (width, height) = (self.width / factor, self.height / factor);
+        let mut data = vec![0; width * height * CHANNELS];
+        let mut sums = vec![[0_u32; CHANNELS]; width];
+        for (y, out) in data.chunks_exact_mut((width * CHANNELS).max(1)).enumerate() {
+            sums.fill([0; CHANNELS]);
+            for row in y * factor..(y + 1) * factor {
+                let (pixels, _) = self.row(row).as_chunks::<CHANNELS>();
+                for (sum, block) in sums.iter_mut().zip(pixels.chunks_exact(factor)) {
+                    for pixel in block {
+                        (0..CHANNELS).for_each(|c| sum[c] += u32::from(pixel[c]));
+                    }
+                }
+            }
+            let (means, area) = (sums.as_flattened(), (factor * factor) as u32);
+            out.iter_mut().zip(means).for_each(|(mean, sum)| *mean = (sum / area) as u8);
+        }
+        Self { width, height, data, recycler: None }
+    }
+}
+
 /// A copy owns its buffer, whether the original came from a pool or not.
 impl<T: Clone, const CHANNELS: usize> Clone for Image<T, CHANNELS> {
     fn clone(&self) -> Self {
@@ -229,6 +265,27 @@ mod tests {
         assert_eq!(image.sample(0.5, 0.5), 100.0);
         assert_eq!(image.sample(1.0, 1.0), 200.0);
         assert_eq!(image.sample(0.25, 0.0), 25.0);
+    }
+
+    #[test]
+    fn reduction_takes_the_mean_of_each_block_and_drops_the_rest() {
+        let image =
+            GrayImage::from_vec(5, 3, vec![0, 10, 100, 200, 7, 20, 30, 120, 220, 7, 9, 9, 9, 9, 9]).unwrap();
+        let half = image.reduced(2);
+        assert_eq!((half.size(), half.as_slice()), ((2, 1), &[15, 160][..]));
+        assert_eq!(image.reduced(1), image);
+        assert_eq!(image.reduced(4).size(), (1, 0));
+    }
+
+    #[test]
+    fn reduction_keeps_channels_apart_for_any_factor() {
+        for factor in 2..=6 {
+            let image = RgbImage::from_fn(12, 12, |x, _| [x as u8, 100, 255]);
+            let small = image.reduced(factor);
+            let first_mean = ((factor - 1) / 2) as u8;
+            assert_eq!(small.pixel(0, 0), [first_mean, 100, 255], "factor {factor}");
+            assert_eq!(small.size(), (12 / factor, 12 / factor));
+        }
     }
 
     #[test]
