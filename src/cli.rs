@@ -127,6 +127,11 @@ fn seconds(text: &str) -> Result<f64, String> {
     text.parse().ok().filter(in_range).ok_or_else(|| "expected seconds, 0 or more".to_owned())
 }
 
+fn rate(text: &str) -> Result<f64, String> {
+    let in_range = |hz: &f64| (0.0..=1000.0).contains(hz);
+    text.parse().ok().filter(in_range).ok_or_else(|| "expected 0 to 1000 a second".to_owned())
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// Folder of the run to fly again
@@ -137,6 +142,9 @@ pub(crate) struct ReplayArgs {
     /// Write no recording for the rerun viewer
     #[arg(long)]
     pub(crate) no_recording: bool,
+    /// Images per second of flight in the recording, at most; 0 for none
+    #[arg(long, value_name = "HZ", default_value_t = 5.0, value_parser = rate)]
+    pub(crate) image_rate: f64,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -153,6 +161,10 @@ pub(crate) struct OutputArgs {
     /// Write no recording for the rerun viewer
     #[arg(long)]
     pub(crate) no_recording: bool,
+    /// Images per second of flight in the recording and the viewer, at most; 0 for none. In flight each costs time: a replay
+    /// can show more of them
+    #[arg(long, value_name = "HZ", default_value_t = 5.0, value_parser = rate)]
+    pub(crate) image_rate: f64,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
@@ -299,8 +311,11 @@ mod tests {
     }
 
     #[test]
-    fn sizes_are_checked() {
+    fn sizes_and_rates_are_checked() {
         assert_eq!(image_size("640x480"), Ok((640, 480)));
+        assert!(
+            rate("0") == Ok(0.0) && rate("12.5") == Ok(12.5) && rate("-1").is_err() && rate("nan").is_err()
+        );
         assert!(image_size("640").is_err() && image_size("0x480").is_err() && image_size("axb").is_err());
     }
 }

@@ -7,6 +7,7 @@ use eval::{
     Alignment, Figure, LatencyStats, OdometryProtocol, OdometryReport, Report, TrajectoryFile, figures_table,
 };
 use geometry::{Timestamp, Trajectory};
+use runtime::graph::process_cpu;
 use runtime::run::{
     MANIFEST, METRICS, Manifest, RECORDING, REPORT, RunDirectory, TRAJECTORY_KITTI, TRAJECTORY_TUM,
     read_admitted,
@@ -51,6 +52,7 @@ impl Landed<'_> {
         let entries = accuracy.as_ref().map_or_else(Map::new, accuracy_entries);
         let written = self.write_report(estimate, accuracy.as_ref());
         self.note_fault(written);
+        self.summary.process_cpu_s = process_cpu().as_secs_f64();
         let written = self.summary.write(self.run, entries.clone());
         self.note_fault(written.map_err(Into::into));
         answer(&if self.json { self.summary.to_json(entries) } else { self.text(accuracy.as_ref()) })?;
@@ -114,7 +116,7 @@ impl Landed<'_> {
                 .protocol("maps given up and begun anew")
                 .count(frames, "frames"),
             Figure::new("CPU, whole process", summary.cpu_ms_per_frame, "ms/frame")
-                .protocol("all threads; decoding, recording and viewing included")
+                .protocol("all threads in flight; decoding, recording and viewing included")
                 .count(frames, "frames"),
             Figure::new("CPU, odometry", summary.odometry_cpu_ms_per_frame, "ms/frame")
                 .protocol("its own thread")

@@ -53,6 +53,9 @@ pub struct FlightConfig {
     pub stores_frames: Option<bool>,
     /// Whether a recording for the rerun viewer is written into the run directory.
     pub recording: bool,
+    /// Images per second of flight that the recording and the live viewer are sent at most, 0 for none; poses, points and
+    /// plots are sent for every frame. An image costs about as much CPU time as it takes to decode.
+    pub image_rate_hz: f64,
     /// A viewer to be shown everything live.
     pub viewer: Viewer,
 }
@@ -83,6 +86,7 @@ impl Default for FlightConfig {
             source_timeout: Duration::from_secs(10),
             stores_frames: None,
             recording: false,
+            image_rate_hz: 5.0,
             viewer: Viewer::Headless,
         }
     }
@@ -182,6 +186,10 @@ impl Flight {
         self.config.recording = recording;
     }
 
+    pub(crate) fn set_image_rate(&mut self, image_rate_hz: f64) {
+        self.config.image_rate_hz = image_rate_hz;
+    }
+
     /// What both a flight and a replay do, around the function that feeds the entrance.
     pub(crate) fn fly(
         mut self,
@@ -240,16 +248,19 @@ impl Flight {
 
         #[cfg(feature = "viewer")]
         if let Some(stream) = sinks.recording.clone() {
-            let truth = sinks.truth.clone();
-            let open = move || Ok(RerunSink::new(stream.clone(), truth.clone()));
+            let (truth, image_rate_hz) = (sinks.truth.clone(), self.config.image_rate_hz);
+            let open = move || Ok(RerunSink::new(stream.clone(), truth.clone(), image_rate_hz));
             graph.sink("recording", odometry.block(ROOM), Supervision::default(), open);
         }
 
         #[cfg(feature = "viewer")]
         if let Some(target) = sinks.viewer.clone() {
             // Opened on the viewer's own thread, which alone waits where nobody reads at the other end.
-            let truth = sinks.truth.clone();
-            let open = move || Ok(RerunSink::new(open_stream(&target, truth.as_ref())?, truth.clone()));
+            let (truth, image_rate_hz) = (sinks.truth.clone(), self.config.image_rate_hz);
+            let open = move || {
+                let stream = open_stream(&target, truth.as_ref())?;
+                Ok(RerunSink::new(stream, truth.clone(), image_rate_hz))
+            };
             graph.sink("viewer", odometry.latest(), Supervision::default(), open);
         }
         graph

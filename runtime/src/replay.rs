@@ -88,6 +88,12 @@ impl Replay {
         self
     }
 
+    /// Images per second of flight in that recording: see [`FlightConfig::image_rate_hz`](crate::FlightConfig::image_rate_hz).
+    pub fn with_image_rate(mut self, image_rate_hz: f64) -> Self {
+        self.flight.set_image_rate(image_rate_hz);
+        self
+    }
+
     /// Flies it again, into `run`.
     ///
     /// # Errors

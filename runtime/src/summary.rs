@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::graph::{BranchCounters, HungStage, LatencySummary, Meter};
+use crate::graph::{BranchCounters, HungStage, LatencySummary, Meter, process_cpu};
 use crate::run::{METRICS, RunDirectory};
 use crate::{RuntimeError, sinks::Tally};
 
@@ -61,8 +61,13 @@ pub struct FlightSummary {
     pub wall_s: f64,
     /// Input frames per second of wall time.
     pub fps: f64,
-    /// CPU time of the whole process (decoding, recording and viewing included) per input frame.
+    /// CPU time of all threads of the process, user and system, over the time that `wall_s` covers, per input frame:
+    /// decoding, odometry, recording and viewing, to the last file of the flight. What comes before (loading the
+    /// program, opening the source) and after (measuring, the report) is in `process_cpu_s` only.
     pub cpu_ms_per_frame: f64,
+    /// CPU time of the whole process since it was started, in seconds: start, flight and, where a report is
+    /// written, what leads to it.
+    pub process_cpu_s: f64,
     /// CPU time of the odometry's own thread per frame that it processed.
     pub odometry_cpu_ms_per_frame: f64,
     /// Frames at the start that the latencies leave out.
@@ -123,6 +128,7 @@ impl FlightSummary {
         self.wall_s = wall.as_secs_f64();
         self.fps = self.frames as f64 / self.wall_s.max(1e-9);
         self.cpu_ms_per_frame = millis_per_frame(cpu, self.frames);
+        self.process_cpu_s = process_cpu().as_secs_f64();
         if let Some(odometry) = counters("odometry") {
             self.odometry_cpu_ms_per_frame = millis_per_frame(odometry.cpu(), odometry.counters().out);
         }
@@ -147,6 +153,7 @@ impl FlightSummary {
             wall_s: 0.0,
             fps: 0.0,
             cpu_ms_per_frame: 0.0,
+            process_cpu_s: 0.0,
             odometry_cpu_ms_per_frame: 0.0,
             warm_up_frames,
             latency: Vec::new(),

@@ -82,6 +82,7 @@ fn a_flight_accounts_for_every_frame() {
         "tracked_frames",
         "resets",
         "cpu_ms_per_frame",
+        "process_cpu_s",
         "fps",
         "latency",
         "branches",

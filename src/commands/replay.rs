@@ -28,7 +28,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     ensure_apart(&args.run, &out)?;
     let run = RunDirectory::create(&out)?;
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));
-    let replay = replay.with_recording(!args.no_recording).observed_by(observer(None, &snapshots));
+    let replay = replay.with_recording(!args.no_recording).with_image_rate(args.image_rate);
+    let replay = replay.observed_by(observer(None, &snapshots));
     let summary = replay.cancelled_by(cancel_on_signal()?).run(run.clone())?;
     let likeness = likeness(&read(&args.run)?, &read(run.path())?);
     say(likeness.sentence());

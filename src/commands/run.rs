@@ -83,7 +83,8 @@ pub(super) fn output_config(args: &OutputArgs) -> anyhow::Result<FlightConfig> {
         None if has_viewer && !args.headless && is_on_path("rerun") => Viewer::Spawn,
         None => Viewer::Headless,
     };
-    Ok(FlightConfig { viewer, recording: has_viewer && !args.no_recording, ..FlightConfig::default() })
+    let recording = has_viewer && !args.no_recording;
+    Ok(FlightConfig { viewer, recording, image_rate_hz: args.image_rate, ..FlightConfig::default() })
 }
 
 fn is_on_path(program: &str) -> bool {

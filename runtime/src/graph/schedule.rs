@@ -1,5 +1,6 @@
 //! The two ways to run a graph.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
@@ -61,7 +62,10 @@ pub struct Watch<'a> {
 
 /// Time that a source has to notice a cancellation, and a disposable sink to finish once all else is done.
 const GRACE: Duration = Duration::from_secs(1);
-const POLL: Duration = Duration::from_millis(5);
+/// How often the watchdog looks: often enough for the shortest deadline, and not so often that looking costs anything.
+const POLL: RangeInclusive<Duration> = Duration::from_millis(5)..=Duration::from_millis(50);
+/// Looks per deadline.
+const LOOKS: u32 = 20;
 const SOURCE: usize = usize::MAX;
 
 /// Runs `pump`, which feeds the entrance until the source ends, with every stage on the calling thread: it has to call the
@@ -121,9 +125,9 @@ impl Crew<'_> {
     }
 
     fn watch_over(&mut self, finished: &Receiver<usize>, entrance: &Entrance, watch: &mut Watch<'_>) {
-        let mut patience = Patience::new();
+        let (mut patience, poll) = (Patience::new(), self.poll(watch));
         while self.open.contains(&true) {
-            match finished.recv_timeout(POLL) {
+            match finished.recv_timeout(poll) {
                 Ok(index) => self.open.get_mut(index).into_iter().for_each(|open| *open = false),
                 Err(_) => self.relieve_the_stalled(watch),
             }
@@ -135,6 +139,12 @@ impl Crew<'_> {
                 self.abandon_the_rest();
             }
         }
+    }
+
+    fn poll(&self, watch: &Watch<'_>) -> Duration {
+        let deadlines = self.nodes.iter().filter_map(|node| node.supervision().deadline);
+        let shortest = deadlines.chain(watch.source_timeout).min();
+        shortest.map_or(*POLL.end(), |shortest| (shortest / LOOKS).clamp(*POLL.start(), *POLL.end()))
     }
 
     fn relieve_the_stalled(&mut self, watch: &mut Watch<'_>) {

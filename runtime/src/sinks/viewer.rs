@@ -1,19 +1,20 @@
 //! Everything a person wants to see, for the rerun viewer: as a recording in a file, or live.
 //!
-//! What belongs to the image (pixels, tracks, depth) is sent ten times a second, at most 640 pixels wide and as JPEG, so that a
-//! recording stays small; pose, trajectory and plots are sent for every frame. The estimate of one camera has no metric
+//! What belongs to the image (pixels, tracks, depth) is sent a few times a second, at most 640 pixels wide and as JPEG, so
+//! that a recording stays small and costs the flight little; pose, trajectory and plots are sent for every frame. The estimate of one camera has no metric
 //! scale, so the true trajectory, where there is one, is shown in its own scale, from the same first pose.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
+use std::time::Duration;
 
-use geometry::{DepthImage, Frame, PinholeCamera, Se3, Timestamp, Trajectory};
-use image::codecs::jpeg::JpegEncoder;
-use image::{ExtendedColorType, ImageEncoder};
+use geometry::{DepthImage, Frame, Image, PinholeCamera, Se3, Timestamp, Trajectory};
+use jpeg_encoder::{ColorType, Encoder};
 use rerun::blueprint::{
     Blueprint, BlueprintPanel, Horizontal, SelectionPanel, Spatial2DView, Spatial3DView, TimePanel,
     TimeSeriesView, Vertical,
 };
+use rerun::log::ChunkBatcherConfig;
 use rerun::{RecordingStream, RecordingStreamBuilder};
 use vo::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
 
@@ -41,9 +42,10 @@ const GROUND_TRUTH: &str = "world/ground_truth";
 const TIME: &str = "time";
 const FRAME: &str = "frame";
 
-const IMAGE_PERIOD_NANOS: i64 = 100_000_000;
 const LONGEST_ROW: usize = 640;
 const JPEG_QUALITY: u8 = 75;
+/// How long a file waits for more before it is given what there is: packing fewer, larger pieces is cheaper.
+const FILE_TICK: Duration = Duration::from_secs(1);
 /// Poses per piece of the trajectory. Each frame sends the piece it belongs to again, so pieces are short.
 const PIECE: usize = 64;
 
@@ -60,7 +62,7 @@ const KEYFRAME: [u8; 3] = [255, 200, 60];
 pub struct RerunSink {
     stream: RecordingStream,
     epoch: Option<Timestamp>,
-    last_image: Option<Timestamp>,
+    pace: Pace,
     camera: Option<PinholeCamera>,
     piece: Vec<[f32; 3]>,
     piece_index: usize,
@@ -90,7 +92,10 @@ pub fn open_stream(
 ) -> Result<RecordingStream, RuntimeError> {
     let builder = RecordingStreamBuilder::new("kestrel").with_default_blueprint(layout());
     let (name, opened) = match target {
-        RerunTarget::File(path) => (path.display().to_string(), builder.save(path)),
+        RerunTarget::File(path) => {
+            let batches = ChunkBatcherConfig { flush_tick: FILE_TICK, ..ChunkBatcherConfig::DEFAULT };
+            (path.display().to_string(), builder.batcher_config(batches).save(path))
+        }
         RerunTarget::Address(url) => (url.clone(), builder.connect_grpc_opts(url.as_str())),
     };
     let failed = |error: &dyn std::fmt::Display| viewer_error(name.clone(), error);
@@ -134,14 +139,14 @@ fn send_static(stream: &RecordingStream, truth: Option<&Trajectory>) -> rerun::R
 }
 
 impl RerunSink {
-    /// A sink on an open stream. Clones of the stream go on where this one ends. `truth` is laid over the estimate, whose
-    /// unit of length nobody knows.
-    pub fn new(stream: RecordingStream, truth: Option<Trajectory>) -> Self {
+    /// A sink on an open stream, which is sent `image_rate_hz` images a second at most. Clones of the stream go on where
+    /// this one ends. `truth` is laid over the estimate, whose unit of length nobody knows.
+    pub fn new(stream: RecordingStream, truth: Option<Trajectory>, image_rate_hz: f64) -> Self {
         let piece = Vec::with_capacity(PIECE + 1);
         Self {
             stream,
             epoch: None,
-            last_image: None,
+            pace: Pace::new(image_rate_hz),
             camera: None,
             piece,
             piece_index: 0,
@@ -152,8 +157,7 @@ impl RerunSink {
 
     fn set_time(&mut self, seq: u64, stamp: Timestamp) {
         let epoch = *self.epoch.get_or_insert(stamp);
-        let since =
-            std::time::Duration::from_nanos((stamp.as_nanos() - epoch.as_nanos()).max(0).unsigned_abs());
+        let since = Duration::from_nanos((stamp.as_nanos() - epoch.as_nanos()).max(0).unsigned_abs());
         self.stream.set_time(TIME, since);
         self.stream.set_time_sequence(FRAME, i64::try_from(seq).unwrap_or(i64::MAX));
     }
@@ -234,16 +238,6 @@ impl RerunSink {
         }
     }
 
-    /// Whether the next image is due. By the stamps, so that a replay shows the same.
-    fn is_image_due(&mut self, stamp: Timestamp) -> bool {
-        let age = |last: Timestamp| stamp.as_nanos() - last.as_nanos();
-        let due = self.last_image.is_none_or(|last| !(0..IMAGE_PERIOD_NANOS).contains(&age(last)));
-        if due {
-            self.last_image = Some(stamp);
-        }
-        due
-    }
-
     fn send_image(&mut self, registered: &Registered) -> Result<(), StageError> {
         let frame = &registered.frame;
         let factor = frame.size().0.div_ceil(LONGEST_ROW).max(1);
@@ -287,7 +281,7 @@ impl Stage for RerunSink {
         self.send_map(&registered.odometry.points, &registered.odometry.keyframes)?;
         self.send_plots(input)?;
         self.follow(&registered.odometry.tracks);
-        if self.is_image_due(input.stamp) {
+        if self.pace.is_due(input.stamp) {
             self.send_image(registered)?;
         }
         Ok(Some(()))
@@ -308,6 +302,37 @@ impl Stage for RerunSink {
     }
 }
 
+/// Says when the next image is due: by the stamps, so that a replay shows the same.
+#[derive(Debug)]
+struct Pace {
+    /// `None` where no image is wanted.
+    period_nanos: Option<i64>,
+    /// The last image, and when the next is due.
+    last_and_next: Option<(i64, i64)>,
+}
+
+impl Pace {
+    /// `rate_hz` images a second at most; 0 for none.
+    fn new(rate_hz: f64) -> Self {
+        let period_nanos = (rate_hz > 0.0).then(|| (1e9 / rate_hz) as i64);
+        Self { period_nanos, last_and_next: None }
+    }
+
+    fn is_due(&mut self, stamp: Timestamp) -> bool {
+        let (Some(period), now) = (self.period_nanos, stamp.as_nanos()) else { return false };
+        let (last, next) = self.last_and_next.unwrap_or((now, now));
+        // Stamps that go back begin anew.
+        let is_due = now >= next || now < last;
+        if is_due {
+            // A beat that frames only come close to is kept on average; one that was missed altogether is not made up for.
+            let is_on_beat = now >= last && now - next < period;
+            let next = if is_on_beat { next } else { now };
+            self.last_and_next = Some((now, next.saturating_add(period)));
+        }
+        is_due
+    }
+}
+
 fn position(pose: &Se3) -> [f32; 3] {
     pose.translation.map(|v| v as f32).into()
 }
@@ -322,38 +347,28 @@ fn pinhole(camera: &PinholeCamera) -> rerun::Pinhole {
 
 /// The frame as JPEG, each pixel the mean of `factor` x `factor`; with its size.
 fn encode(frame: &Frame, factor: usize) -> Result<(Vec<u8>, usize, usize), StageError> {
-    let size = frame.size();
-    let (channels, color, pixels) = match &frame.rgb {
-        Some(rgb) => (3, ExtendedColorType::Rgb8, rgb.as_slice()),
-        None => (1, ExtendedColorType::L8, frame.gray.as_slice()),
-    };
-    let shrunk = (factor > 1).then(|| shrink(pixels, size.0, size.1, channels, factor));
-    let (width, height) = (size.0 / factor, size.1 / factor);
-    let mut jpeg = Vec::new();
-    let pixels = shrunk.as_deref().unwrap_or(pixels);
-    JpegEncoder::new_with_quality(&mut jpeg, JPEG_QUALITY).write_image(
-        pixels,
-        width as u32,
-        height as u32,
+    match &frame.rgb {
+        Some(rgb) => encode_image(rgb, factor, ColorType::Rgb),
+        None => encode_image(&frame.gray, factor, ColorType::Luma),
+    }
+}
+
+fn encode_image<const CHANNELS: usize>(
+    image: &Image<u8, CHANNELS>,
+    factor: usize,
+    color: ColorType,
+) -> Result<(Vec<u8>, usize, usize), StageError> {
+    let reduced = (factor > 1).then(|| image.reduced(factor));
+    let image = reduced.as_ref().unwrap_or(image);
+    let (width, height) = image.size();
+    let mut jpeg = Vec::with_capacity(width * height / 4);
+    Encoder::new(&mut jpeg, JPEG_QUALITY).encode(
+        image.as_slice(),
+        u16::try_from(width)?,
+        u16::try_from(height)?,
         color,
     )?;
     Ok((jpeg, width, height))
-}
-
-fn shrink(pixels: &[u8], width: usize, height: usize, channels: usize, factor: usize) -> Vec<u8> {
-    let mut shrunk = Vec::with_capacity((width / factor) * (height / factor) * channels);
-    for y in 0..height / factor {
-        for x in 0..width / factor {
-            for c in 0..channels {
-                let at = |dx: usize, dy: usize| {
-                    u32::from(pixels[((y * factor + dy) * width + x * factor + dx) * channels + c])
-                };
-                let sum: u32 = (0..factor * factor).map(|i| at(i % factor, i / factor)).sum();
-                shrunk.push((sum / (factor * factor) as u32) as u8);
-            }
-        }
-    }
-    shrunk
 }
 
 /// 16-bit depth in 1/256 m, as KITTI stores it: up to 255 m, 0 where unknown.
@@ -367,11 +382,53 @@ fn depth_image(depth: &DepthImage) -> rerun::DepthImage {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use geometry::{GrayImage, RgbImage};
+
     use super::*;
 
+    fn due(rate_hz: f64, stamps_ms: impl IntoIterator<Item = i64>) -> Vec<i64> {
+        let mut pace = Pace::new(rate_hz);
+        let is_due = |ms: &i64| pace.is_due(Timestamp::from_nanos(ms * 1_000_000));
+        stamps_ms.into_iter().filter(is_due).collect()
+    }
+
     #[test]
-    fn shrinking_takes_the_mean_of_each_block() {
-        assert_eq!(shrink(&[0, 10, 100, 200, 20, 30, 120, 220, 9, 9, 9, 9], 4, 3, 1, 2), [15, 160]);
+    fn images_keep_their_pace_on_average() {
+        assert_eq!(due(5.0, (0..10).map(|i| i * 100)), [0, 200, 400, 600, 800]);
+        assert_eq!(due(5.0, (0..100).map(|i| i * 99)).len(), 50, "a camera that is a little fast");
+        assert_eq!(due(5.0, (0..90).map(|i| i * 33)).len(), 15);
+        assert_eq!(due(30.0, (0..10).map(|i| i * 100)).len(), 10, "no more than there are");
+        assert_eq!(due(0.0, 0..10), [0; 0]);
+    }
+
+    #[test]
+    fn a_gap_is_not_made_up_for_and_a_clock_set_back_begins_anew() {
+        assert_eq!(due(5.0, [0, 5000, 5100, 5200, 5300]), [0, 5000, 5200]);
+        assert_eq!(due(5.0, [9000, 0, 100, 200]), [9000, 0, 200]);
+    }
+
+    #[test]
+    fn grey_and_colour_become_jpegs_of_the_reduced_size() {
+        let camera = PinholeCamera::from_horizontal_fov(40, 30, 1.0).unwrap();
+        let gray = GrayImage::from_fn(40, 30, |x, _| [(x * 6) as u8]);
+        let rgb = RgbImage::filled(40, 30, [250, 10, 10]);
+        let mut frame = Frame {
+            seq: 0,
+            stamp: Timestamp::ZERO,
+            camera: Arc::new(camera),
+            gray: Arc::new(gray),
+            rgb: None,
+        };
+        let (jpeg, width, height) = encode(&frame, 2).unwrap();
+        let decoded = image::load_from_memory(&jpeg).unwrap().to_luma8();
+        assert_eq!((decoded.dimensions(), (width, height)), ((20, 15), (20, 15)));
+        assert!(decoded.get_pixel(10, 7)[0].abs_diff(123) < 6);
+        frame.rgb = Some(Arc::new(rgb));
+        let (jpeg, ..) = encode(&frame, 1).unwrap();
+        let pixel = image::load_from_memory(&jpeg).unwrap().to_rgb8().get_pixel(20, 15).0;
+        assert!(pixel[0] > 235 && pixel[1] < 25 && pixel[2] < 25, "{pixel:?}");
     }
 
     #[test]
