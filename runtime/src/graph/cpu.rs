@@ -1,28 +1,30 @@
-//! CPU time from `/proc`; zero where the system has none.
+//! CPU time by the clocks of POSIX; zero where the system has none.
+//!
+//! `/proc` would not do: it counts the process in hundredths of a second, and a running thread only up to the last tick of the
+//! scheduler, which is up to four milliseconds old.
 
-use std::fs;
 use std::time::Duration;
 
-/// CPU time of all threads of this process so far, the finished ones included, to a hundredth of a second.
+use nix::time::{ClockId, clock_gettime};
+
+/// CPU time of all threads of this process so far, user and system, the finished ones included.
 pub fn process_cpu() -> Duration {
-    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    // Fields 14 and 15 (utime, stime) of proc(5); the second, in parentheses, may itself hold blanks.
-    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
-    let ticks: u64 =
-        after_name.split_whitespace().skip(11).take(2).filter_map(|f| f.parse::<u64>().ok()).sum();
-    // The kernel reports in hundredths to user space on every architecture (USER_HZ).
-    Duration::from_millis(ticks * 10)
+    clock(ClockId::CLOCK_PROCESS_CPUTIME_ID)
 }
 
 /// CPU time of the calling thread so far.
 pub(super) fn thread_cpu() -> Duration {
-    let stat = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = stat.split_whitespace().next().and_then(|field| field.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or(0))
+    clock(ClockId::CLOCK_THREAD_CPUTIME_ID)
+}
+
+fn clock(id: ClockId) -> Duration {
+    clock_gettime(id).map_or(Duration::ZERO, Duration::from)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
     use super::*;
 
     #[test]
@@ -33,5 +35,13 @@ mod tests {
             sum = (0..100_000_u64).fold(sum, |sum, i| std::hint::black_box(sum ^ i));
         }
         assert!(process_cpu() - process >= Duration::from_millis(30), "{sum}");
+    }
+
+    #[test]
+    fn what_takes_less_than_a_tick_is_measured_too() {
+        let (before, began) = (thread_cpu(), Instant::now());
+        while began.elapsed() < Duration::from_micros(500) {}
+        let spent = thread_cpu() - before;
+        assert!(spent > Duration::ZERO && spent < Duration::from_millis(50), "{spent:?}");
     }
 }
