@@ -11,6 +11,8 @@ use super::scene::Scene;
 #[derive(Debug)]
 struct Layer {
     spacing_m: f32,
+    /// Fine and coarse texels per metre.
+    per_m: [f32; 2],
     /// Texels along a tile.
     texels: usize,
     /// Evaluations per texel and axis.
@@ -46,7 +48,8 @@ impl GroundMap {
             let tiles_across = (PERIOD_M / (spacing_m * texels as f32)) as usize;
             let mut tiles = Vec::new();
             tiles.resize_with(tiles_across * tiles_across, OnceLock::new);
-            Layer { spacing_m, texels, samples, tiles_across, tiles }
+            let per_m = [1.0 / spacing_m, 0.5 / spacing_m];
+            Layer { spacing_m, per_m, texels, samples, tiles_across, tiles }
         };
         let finest = layer(FINEST_M, 64, 1);
         Self {
@@ -83,35 +86,31 @@ impl GroundMap {
 
     #[inline]
     fn level(&self, scene: &Scene, level: usize, x: f32, y: f32) -> [f32; 4] {
-        let layer = &self.layers[level / 2];
-        let size_m = layer.spacing_m * layer.texels as f32;
-        let (u, v) = (x / size_m, y / size_m);
+        let (layer, coarse) = (&self.layers[level / 2], level % 2);
+        let per_m = layer.per_m[coarse];
+        let (u, v) = (x * per_m, y * per_m);
         let (iu, iv) = (floor(u), floor(v));
-        let mask = layer.tiles_across - 1;
-        let (tx, ty) = (iu as usize & mask, iv as usize & mask);
+        let (count, mask) = (layer.texels >> coarse, layer.tiles_across - 1);
+        let shift = count.trailing_zeros();
+        let (tx, ty) = ((iu >> shift) as usize & mask, (iv >> shift) as usize & mask);
         let tile = layer.tiles[ty * layer.tiles_across + tx].get_or_init(|| layer.bake(scene, tx, ty));
-        let (texels, count, border) = if level.is_multiple_of(2) {
-            (&tile.fine, layer.texels, 1)
-        } else {
-            (&tile.coarse, layer.texels / 2, 0)
-        };
+        let (texels, border) = if coarse == 0 { (&tile.fine, 1) } else { (&tile.coarse, 0) };
         let stride = count + 1 + 2 * border;
-        bilinear(texels, stride, (u - iu as f32) * count as f32, (v - iv as f32) * count as f32, border)
+        let at = ((iv as usize & (count - 1)) + border) * stride + (iu as usize & (count - 1)) + border;
+        bilinear(&texels[at..at + stride + 2], stride, u - iu as f32, v - iv as f32)
     }
 }
 
+/// Between the first two texels and the two a `stride` later.
 #[inline]
-fn bilinear(texels: &[Texel], stride: usize, x: f32, y: f32, border: usize) -> [f32; 4] {
-    let limit = stride - 2 - border;
-    let (ix, iy) = ((x as usize).min(limit), (y as usize).min(limit));
-    let (fx, fy) = (x - ix as f32, y - iy as f32);
-    let at = (iy + border) * stride + ix + border;
-    let (upper, lower) = (&texels[at..at + 2], &texels[at + stride..at + stride + 2]);
-    let mixed =
-        |a: [f32; 4], b: [f32; 4], t: f32| -> [f32; 4] { std::array::from_fn(|k| mix(a[k], b[k], t)) };
-    let widened = |[r, g, b, grain]: Texel| [f32::from(r), f32::from(g), f32::from(b), f32::from(grain)];
-    let top = mixed(widened(upper[0]), widened(upper[1]), fx);
-    mixed(top, mixed(widened(lower[0]), widened(lower[1]), fx), fy)
+fn bilinear(texels: &[Texel], stride: usize, u: f32, v: f32) -> [f32; 4] {
+    let corners = [texels[0], texels[1], texels[stride], texels[stride + 1]];
+    let shares = [(1.0 - u) * (1.0 - v), u * (1.0 - v), (1.0 - u) * v, u * v];
+    let mut sum = [0.0; 4];
+    for (texel, share) in corners.into_iter().zip(shares) {
+        sum = std::array::from_fn(|c| sum[c] + share * f32::from(texel[c]));
+    }
+    sum
 }
 
 impl Layer {

@@ -19,6 +19,7 @@ mod ground_map;
 mod land;
 mod layout;
 mod noise;
+mod packet;
 mod patches;
 mod render;
 mod roads;

@@ -5,12 +5,8 @@ const HASH: [u32; 3] = [0x9E37_79B1, 0x85EB_CA77, 0xC2B2_AE3D];
 
 /// A hash of a lattice point: every bit depends on every input.
 #[inline]
-pub(crate) fn hash(x: u32, y: u32, seed: u32) -> u32 {
-    stirred(x.wrapping_mul(HASH[0]) ^ y.wrapping_mul(HASH[1]) ^ seed.wrapping_mul(HASH[2]))
-}
-
-#[inline]
-fn stirred(mut h: u32) -> u32 {
+pub(crate) const fn hash(x: u32, y: u32, seed: u32) -> u32 {
+    let mut h = x.wrapping_mul(HASH[0]) ^ y.wrapping_mul(HASH[1]) ^ seed.wrapping_mul(HASH[2]);
     h ^= h >> 15;
     h = h.wrapping_mul(0x2C1B_3C6D);
     h ^= h >> 12;
@@ -119,24 +115,37 @@ fn fade(t: f32) -> f32 {
     t * t * t * (t * (t * 6.0 - 15.0) + 10.0)
 }
 
-/// Value noise in `[0, 1]` on a lattice of unit cubes, for foliage.
+/// Lattice points along each axis before the values of [`value_noise_3d`] repeat.
+const LATTICE: usize = 32;
+/// With the first points once more at the end.
+const STRIDE: usize = LATTICE + 1;
+
+/// Random values at lattice points: few enough for the nearest cache, and quicker to fetch than to hash.
+static VALUES: [u8; STRIDE * STRIDE * STRIDE] = lattice();
+
+const fn lattice() -> [u8; STRIDE * STRIDE * STRIDE] {
+    let mut values = [0; STRIDE * STRIDE * STRIDE];
+    let mut i = 0;
+    while i < values.len() {
+        let (x, y, z) = (i % STRIDE % LATTICE, i / STRIDE % STRIDE % LATTICE, i / STRIDE / STRIDE % LATTICE);
+        values[i] = (hash(x as u32, y as u32, z as u32) >> 24) as u8;
+        i += 1;
+    }
+    values
+}
+
+/// Value noise in `[0, 1]` on a lattice of unit cubes, for foliage. Other seeds shift it.
 #[inline]
 pub(crate) fn value_noise_3d(x: f32, y: f32, z: f32, seed: u32) -> f32 {
     let (ix, iy, iz) = (floor(x), floor(y), floor(z));
     let (u, v, w) = (x - ix as f32, y - iy as f32, z - iz as f32);
     let (u, v, w) = (u * u * (3.0 - 2.0 * u), v * v * (3.0 - 2.0 * v), w * w * (3.0 - 2.0 * w));
-    let product = |v: i32, factor: u32| {
-        [(v as u32).wrapping_mul(factor), (v as u32).wrapping_add(1).wrapping_mul(factor)]
-    };
-    let (hx, hy) = (product(ix, HASH[0]), product(iy, HASH[1]));
-    let hz = product(seed.wrapping_add(iz as u32) as i32, HASH[2]);
-    let mut layers = [0.0; 2];
-    for (layer, z) in layers.iter_mut().zip(hz) {
-        let upper = mix(unit(stirred(hx[0] ^ hy[0] ^ z)), unit(stirred(hx[1] ^ hy[0] ^ z)), u);
-        let lower = mix(unit(stirred(hx[0] ^ hy[1] ^ z)), unit(stirred(hx[1] ^ hy[1] ^ z)), u);
-        *layer = mix(upper, lower, v);
-    }
-    mix(layers[0], layers[1], w)
+    let index = |i: i32, shift: u32| (i as usize).wrapping_add((seed >> shift) as usize) & (LATTICE - 1);
+    let first = (index(iz, 0) * STRIDE + index(iy, 8)) * STRIDE + index(ix, 16);
+    let values = &VALUES[first..first + STRIDE * STRIDE + STRIDE + 2];
+    let edge = |at: usize| mix(f32::from(values[at]), f32::from(values[at + 1]), u);
+    let face = |at: usize| mix(edge(at), edge(at + STRIDE), v);
+    mix(face(0), face(STRIDE * STRIDE), w) * (1.0 / 255.0)
 }
 
 /// Noise over the world's ground, octave by octave.
@@ -187,8 +196,8 @@ impl GroundNoise {
 /// Fine grain for surfaces seen from near: a repeating noise image with its coarser copies.
 #[derive(Debug)]
 pub(crate) struct DetailMap {
-    /// Each texel with its neighbours to the right, below, and right below: what filtering reads, in one place.
-    levels: Vec<Vec<[i8; 4]>>,
+    /// Each with its first row and column once more at the end, for filtering. Bytes, so that they stay in the cache.
+    levels: Vec<Vec<i8>>,
 }
 
 const DETAIL_SIZE: usize = 512;
@@ -201,7 +210,7 @@ impl DetailMap {
         let mut levels = Vec::new();
         let mut size = DETAIL_SIZE;
         loop {
-            levels.push(neighbours(&level, size));
+            levels.push(stored(&level, size));
             if size == 1 {
                 return Self { levels };
             }
@@ -233,8 +242,9 @@ impl DetailMap {
         // Fixed point: 1/256 texel is finer than any pixel.
         let (u, v) = (((x - ix as f32) * 256.0) as i32, ((y - iy as f32) * 256.0) as i32);
         let mask = size - 1;
-        let [a, b, c, d] = self.levels[level][(iy as usize & mask) * size + (ix as usize & mask)];
-        let (a, b, c, d) = (i32::from(a), i32::from(b), i32::from(c), i32::from(d));
+        let at = (iy as usize & mask) * (size + 1) + (ix as usize & mask);
+        let texels = &self.levels[level][at..at + size + 3];
+        let [a, b, c, d] = [texels[0], texels[1], texels[size + 1], texels[size + 2]].map(i32::from);
         let (top, bottom) = (256 * a + (b - a) * u, 256 * c + (d - c) * u);
         (256 * top + (bottom - top) * v) as f32 * (1.0 / (48.0 * 65_536.0))
     }
@@ -255,11 +265,10 @@ fn grain(x: f32, y: f32, seed: u32) -> f32 {
         + 0.6 * white
 }
 
-fn neighbours(level: &[f32], size: usize) -> Vec<[i8; 4]> {
+fn stored(level: &[f32], size: usize) -> Vec<i8> {
     let at = |x: usize, y: usize| level[(y % size) * size + x % size];
-    let quad = |x: usize, y: usize| [at(x, y), at(x + 1, y), at(x, y + 1), at(x + 1, y + 1)];
-    let stored = |v: f32| (v * 48.0).clamp(-127.0, 127.0) as i8;
-    (0..size * size).map(|i| quad(i % size, i / size).map(stored)).collect()
+    let stride = size + 1;
+    (0..stride * stride).map(|i| (at(i % stride, i / stride) * 48.0).clamp(-127.0, 127.0) as i8).collect()
 }
 
 fn halved(level: &[f32], size: usize) -> Vec<f32> {
@@ -272,10 +281,10 @@ fn halved(level: &[f32], size: usize) -> Vec<f32> {
 }
 
 /// Share of the coarser of two scales when the wanted one lies at `t` between them. Near either, that one serves
-/// alone: half the look-ups for many pixels.
+/// alone: half the look-ups for most pixels.
 #[inline]
 pub(crate) fn blend(t: f32) -> f32 {
-    ((t - 0.25) * 2.0).clamp(0.0, 1.0)
+    ((t - 0.35) * (1.0 / 0.3)).clamp(0.0, 1.0)
 }
 
 /// Base-2 logarithm to a few thousandths, for choosing levels.

@@ -5,18 +5,20 @@ use nalgebra::{Matrix3, Vector2, Vector3};
 use rayon::prelude::*;
 
 use super::noise::scale3;
+use super::packet::Packet;
 use super::scene::{Hit, Target};
 use super::shade::Shader;
 use super::solid::Placement;
+use super::terrain::Tangent;
 use super::vehicles::Movers;
-use super::view::View;
+use super::view::{TILE, View};
 use super::{Vec3, World};
 
 /// One frame's exposure at one moment (per row): where the camera and the vehicles are.
 pub(crate) struct Shot {
     pub(crate) rows: Vec<Row>,
     pub(crate) movers: Movers,
-    view: View,
+    pub(crate) view: View,
 }
 
 /// The camera and the vehicles while one row is exposed.
@@ -60,14 +62,22 @@ impl World {
         let time = |y: usize| self.row_time_s(index, y as f64) + offset_s;
         let camera = self.flight.pose(&self.scene, time(height / 2)).translation.cast();
         let movers = Movers::new(&self.scene, &self.vehicles, camera, [time(0), time(height - 1)]);
-        let row = |y: usize| {
-            let t = time(y);
-            let pose = self.flight.pose(&self.scene, t);
-            Row::new(pose, movers.placements(&self.scene, &self.vehicles, t))
-        };
-        let rows: Vec<Row> = (0..height).into_par_iter().map(row).collect();
+        let rows = self.rows(&movers, time);
         let view = View::new(&self.scene, &movers, &rows, &self.camera);
         Shot { rows, movers, view }
+    }
+
+    /// The rows of a frame, exposed at `time_s`.
+    pub(crate) fn rows(&self, movers: &Movers, time_s: impl Fn(usize) -> f64 + Sync) -> Vec<Row> {
+        let last = self.config.height - 1;
+        let ends = [0, last].map(|y| movers.placements(&self.scene, &self.vehicles, time_s(y)));
+        let row = |y: usize| {
+            // In the 20 ms between the ends no vehicle leaves the straight line by more than some micrometres.
+            let share = y as f32 / last.max(1) as f32;
+            let between = ends[0].iter().zip(&ends[1]).map(|(a, b)| a.towards(b, share));
+            Row::new(self.flight.pose(&self.scene, time_s(y)), between.collect())
+        };
+        (0..self.config.height).into_par_iter().map(row).collect()
     }
 
     /// One ray per pixel centre.
@@ -76,12 +86,29 @@ impl World {
         let shader = self.shader(shot);
         let mut samples =
             vec![Sample { light: [0.0; 3], mark: 0, depth_m: 0.0, vehicle: 0 }; width * shot.rows.len()];
-        samples.par_chunks_mut(width).enumerate().for_each(|(y, row)| {
-            for (x, sample) in row.iter_mut().enumerate() {
-                *sample = self.look(&shader, shot, y, (x as f32, y as f32));
-            }
+        samples.par_chunks_mut(width * TILE).enumerate().for_each(|(band, out)| {
+            self.trace_band(&shader, shot, band * TILE, out);
         });
         samples
+    }
+
+    /// The samples of a row of tiles that begins with row `top` of the picture, tile by tile: neighbours look at the
+    /// same objects and textures.
+    fn trace_band(&self, shader: &Shader<'_>, shot: &Shot, top: usize, out: &mut [Sample]) {
+        let width = self.config.width;
+        for left in (0..width).step_by(TILE) {
+            let mut tangent = Tangent::default();
+            for (y, row) in out.chunks_exact_mut(width).enumerate() {
+                let tile = (left, top + y);
+                let ray = |k: usize| self.ray((left + k) as f32, (top + y) as f32);
+                let packet = self.packet::<TILE>(shot, top + y, ray);
+                let hits = self.look(shot, &packet, tile, &mut tangent);
+                let lanes = packet.directions.into_iter().zip(hits);
+                for (sample, (direction, hit)) in row[left..].iter_mut().zip(lanes) {
+                    *sample = self.sample(shader, packet.row, direction, hit);
+                }
+            }
+        }
     }
 
     fn shader<'a>(&'a self, shot: &'a Shot) -> Shader<'a> {
@@ -89,17 +116,38 @@ impl World {
         Shader { scene: &self.scene, map: &self.map, movers: &shot.movers, pixel_rad }
     }
 
-    /// What the ray through `(x, y)` sees while row `row` is exposed.
-    fn look(&self, shader: &Shader<'_>, shot: &Shot, row: usize, (x, y): (f32, f32)) -> Sample {
-        let row = &shot.rows[row];
-        let direction = row.rotation * self.ray(x, y);
-        let mut hit = shot.view.meet(&self.scene, &shot.movers, row, direction, (x, y));
-        if let Some(t) = self.scene.meet_land(row.origin, direction, hit.t) {
-            hit = Hit { t, target: Target::Ground };
+    /// What the rays of `packet`, through pixels of the tile of `pixel`, meet.
+    fn look<const N: usize>(
+        &self,
+        shot: &Shot,
+        packet: &Packet<'_, N>,
+        pixel: (usize, usize),
+        tangent: &mut Tangent,
+    ) -> [Hit; N] {
+        let mut hits = shot.view.meet(&self.scene, &shot.movers, packet, pixel);
+        for (hit, direction) in hits.iter_mut().zip(packet.directions) {
+            if let Some(t) = self.scene.meet_land(packet.row.origin, direction, hit.t, tangent) {
+                *hit = Hit { t, target: Target::Ground };
+            }
         }
-        let (light, mark) = shader.light(row.origin, direction, hit, &row.placements);
+        hits
+    }
+
+    fn sample(&self, shader: &Shader<'_>, row: &Row, direction: Vec3, hit: Hit) -> Sample {
+        let mark = shader.mark(row.origin, direction, hit, &row.placements);
+        let light = shader.light(row.origin, direction, hit, mark, &row.placements);
         let vehicle = if let Target::Vehicle { slot, .. } = hit.target { slot + 1 } else { 0 };
         Sample { light, mark, depth_m: hit.t, vehicle }
+    }
+
+    fn packet<'a, const N: usize>(
+        &self,
+        shot: &'a Shot,
+        row: usize,
+        ray: impl Fn(usize) -> Vec3,
+    ) -> Packet<'a, N> {
+        let row = &shot.rows[row];
+        Packet::new(row, std::array::from_fn(|k| row.rotation * ray(k)))
     }
 
     /// The ray of pixel `(x, y)` in the camera's frame, 1 long along the optical axis: its `t` is depth.
@@ -109,37 +157,69 @@ impl World {
         Vec3::new((x - center_x) * per_x, (y - center_y) * per_y, 1.0)
     }
 
-    /// Light of every pixel, edges smoothed by more rays.
-    fn smoothed(&self, shot: &Shot, samples: &[Sample]) -> Vec<[f32; 3]> {
-        let width = self.config.width;
-        let shader = self.shader(shot);
-        let mut light = vec![[0.0; 3]; samples.len()];
-        light.par_chunks_mut(width).enumerate().for_each(|(y, out)| {
-            for (x, out) in out.iter_mut().enumerate() {
-                let center = samples[y * width + x];
-                *out = center.light;
-                if !is_edge(samples, width, x, y) {
-                    continue;
-                }
-                let spots =
-                    SPOTS.map(|(dx, dy)| self.look(&shader, shot, y, (x as f32 + dx, y as f32 + dy)).light);
-                *out = std::array::from_fn(|c| (center.light[c] + spots[0][c] + spots[1][c]) / 3.0);
-            }
+    /// Light of a pixel, smoothed by more rays at an edge.
+    fn smoothed(
+        &self,
+        shader: &Shader<'_>,
+        shot: &Shot,
+        samples: &[Sample],
+        (x, y): (usize, usize),
+    ) -> [f32; 3] {
+        if is_edge(samples, self.config.width, x, y) {
+            return self.smooth(shader, shot, samples, (x, y));
+        }
+        samples[y * self.config.width + x].light
+    }
+
+    /// Light of a pixel at an edge. Its further rays only find out what is seen: where that is what the pixel or a
+    /// neighbour shows, its light is known.
+    fn smooth(
+        &self,
+        shader: &Shader<'_>,
+        shot: &Shot,
+        samples: &[Sample],
+        (x, y): (usize, usize),
+    ) -> [f32; 3] {
+        let center = samples[y * self.config.width + x];
+        let around = neighbours(samples, self.config.width, x, y);
+        let ray = |k: usize| self.ray(x as f32 + SPOTS[k].0, y as f32 + SPOTS[k].1);
+        let packet = self.packet::<2>(shot, y, ray);
+        let row = packet.row;
+        let mut tangent = Tangent::default();
+        if center.depth_m.is_finite() {
+            tangent = self.scene.terrain.tangent(row.origin + packet.directions[0] * center.depth_m);
+        }
+        let hits = self.look(shot, &packet, (x, y), &mut tangent);
+        let spots: [[f32; 3]; 2] = std::array::from_fn(|k| {
+            let mark = shader.mark(row.origin, packet.directions[k], hits[k], &row.placements);
+            let known = std::iter::once(&center).chain(around.clone()).find(|sample| sample.mark == mark);
+            known.map_or_else(
+                || shader.light(row.origin, packet.directions[k], hits[k], mark, &row.placements),
+                |sample| sample.light,
+            )
         });
-        light
+        std::array::from_fn(|c| (center.light[c] + spots[0][c] + spots[1][c]) / 3.0)
     }
 
     /// The picture of frame `index`; `shot` and `samples` are those of the middle of its exposure.
     pub(crate) fn picture(&self, index: usize, shot: &Shot, samples: &[Sample]) -> RgbImage {
+        if self.config.effects.motion_blur {
+            let light = self.blurred(index);
+            return self.developed(index, |x, y| light[y * self.config.width + x]);
+        }
+        let shader = self.shader(shot);
+        self.developed(index, |x, y| self.smoothed(&shader, shot, samples, (x, y)))
+    }
+
+    /// The picture of what `light` says of each column and row.
+    fn developed(&self, index: usize, light: impl Fn(usize, usize) -> [f32; 3] + Sync) -> RgbImage {
         let (width, height) = (self.config.width, self.config.height);
-        let light =
-            if self.config.effects.motion_blur { self.blurred(index) } else { self.smoothed(shot, samples) };
         let mut image = RgbImage::filled(width, height, [0; 3]);
         let gain = self.sensor.gain(self.row_time_s(index, 0.0));
         image.as_mut_slice().par_chunks_mut(3 * width).enumerate().for_each(|(y, row)| {
             for (x, pixel) in row.chunks_exact_mut(3).enumerate() {
                 let gain = gain * self.vignette(x as f32, y as f32);
-                let light = scale3(light[y * width + x], gain);
+                let light = scale3(light(x, y), gain);
                 pixel.copy_from_slice(&self.sensor.develop(light, index as u32, (y * width + x) as u32));
             }
         });
@@ -147,14 +227,17 @@ impl World {
     }
 
     fn blurred(&self, index: usize) -> Vec<[f32; 3]> {
-        let mut sum = vec![[0.0_f32; 3]; self.config.width * self.config.height];
+        let width = self.config.width;
+        let mut sum = vec![[0.0_f32; 3]; width * self.config.height];
         for k in 0..BLUR_STEPS {
             let offset = ((k as f64 + 0.5) / BLUR_STEPS as f64 - 0.5) * BLUR_S;
             let shot = self.shot(index, offset);
             let samples = self.trace(&shot);
-            for (sum, light) in sum.iter_mut().zip(self.smoothed(&shot, &samples)) {
+            let shader = self.shader(&shot);
+            sum.par_iter_mut().enumerate().for_each(|(i, sum)| {
+                let light = self.smoothed(&shader, &shot, &samples, (i % width, i / width));
                 *sum = std::array::from_fn(|c| sum[c] + light[c] / BLUR_STEPS as f32);
-            }
+            });
         }
         sum
     }
@@ -199,6 +282,16 @@ pub(crate) fn pose_at(rows: &[Row], row: f64) -> Se3 {
     let i = (row as usize).min(rows.len().saturating_sub(2));
     let next = &rows[(i + 1).min(rows.len() - 1)];
     rows[i].world_from_camera.interpolate(&next.world_from_camera, row - i as f64)
+}
+
+/// The samples above, below, left and right of `(x, y)`.
+#[inline]
+fn neighbours(samples: &[Sample], width: usize, x: usize, y: usize) -> impl Iterator<Item = &Sample> + Clone {
+    let at = y * width + x;
+    let left = (x > 0).then(|| at - 1);
+    let right = (x + 1 < width).then(|| at + 1);
+    let places = [at.checked_sub(width), Some(at + width), left, right];
+    places.into_iter().flatten().filter_map(|i| samples.get(i))
 }
 
 /// Whether a neighbour saw something else.

@@ -7,7 +7,7 @@ use super::patches::Patches;
 use super::roads::{Circuit, Roads};
 use super::shadows::{Blocker, Shadows};
 use super::solid::{Ball, Placement, Solid, Tree};
-use super::terrain::{Patch, Terrain};
+use super::terrain::{Patch, Tangent, Terrain};
 use super::{CELL_M, CELLS, PERIOD_M, Vec3};
 
 /// The land, what stands on it, and the sun.
@@ -95,12 +95,46 @@ impl Scene {
         }
     }
 
-    /// Where the ray `origin + t direction` first meets the land, with `t` in `(0, end)`.
-    pub(crate) fn meet_land(&self, origin: Vec3, direction: Vec3, end: f32) -> Option<f32> {
-        let end = end.min(VIEW_M / direction.norm());
-        if -direction.z > self.steep * direction.xy().norm() {
-            return self.meet_below(origin, direction, end);
+    /// Where the ray `origin + t direction` first meets the land, with `t` in `(0, end)`. `tangent` is that of the
+    /// land where another ray met it, the nearer the faster, and becomes that of the place found.
+    #[inline]
+    pub(crate) fn meet_land(
+        &self,
+        origin: Vec3,
+        direction: Vec3,
+        end: f32,
+        tangent: &mut Tangent,
+    ) -> Option<f32> {
+        let level2 = direction.x * direction.x + direction.y * direction.y;
+        if direction.z < 0.0 && direction.z * direction.z > self.steep * self.steep * level2 {
+            return self.meet_below(origin, direction, end, tangent);
         }
+        self.meet_along(origin, direction, end.min(VIEW_M / direction.norm()))
+    }
+
+    /// The same for a ray that falls faster than any slope: it meets the land once, so that Newton's steps, each to
+    /// the tangent plane of the last place, find it from anywhere.
+    #[inline]
+    fn meet_below(&self, origin: Vec3, direction: Vec3, end: f32, tangent: &mut Tangent) -> Option<f32> {
+        if end < f32::INFINITY {
+            let p = origin + direction * end;
+            if p.z > self.terrain.height(p.x, p.y) {
+                return None;
+            }
+        }
+        let mut t = tangent.meet(origin, direction);
+        for _ in 0..12 {
+            *tangent = self.terrain.tangent(origin + direction * t);
+            let before = std::mem::replace(&mut t, tangent.meet(origin, direction));
+            if (t - before).abs() < 1e-3 {
+                break;
+            }
+        }
+        (t > 0.0 && t < end).then_some(t)
+    }
+
+    /// The same for any ray.
+    fn meet_along(&self, origin: Vec3, direction: Vec3, end: f32) -> Option<f32> {
         let inverse = direction.map(|v| 1.0 / v);
         let (from, to) = below(self.top, origin.z, inverse.z, end)?;
         for block in Walk::new(origin, direction, inverse, BLOCK_M, from, to) {
@@ -114,27 +148,6 @@ impl Scene {
             }
         }
         None
-    }
-
-    /// The same for a ray that falls faster than any slope: it meets the land once, so that Newton's steps find
-    /// the place from anywhere.
-    #[inline]
-    fn meet_below(&self, origin: Vec3, direction: Vec3, end: f32) -> Option<f32> {
-        // The land's mean height is 0.
-        let mut t = -origin.z / direction.z;
-        for _ in 0..12 {
-            let p = origin + direction * t;
-            let (u, v) = (p.x / CELL_M, p.y / CELL_M);
-            let (ix, iy) = (floor(u), floor(v));
-            let patch = self.terrain.patch(ix, iy);
-            let (height, slope) = patch.height_and_slope(u - ix as f32, v - iy as f32);
-            let step = (height - p.z) / (direction.z - slope.0 * direction.x - slope.1 * direction.y);
-            t += step;
-            if step.abs() < 1e-3 {
-                break;
-            }
-        }
-        (t > 0.0 && t < end).then_some(t)
     }
 
     #[inline]
@@ -321,7 +334,7 @@ mod tests {
                 scene.terrain.height(p.x.rem_euclid(PERIOD_M), p.y.rem_euclid(PERIOD_M)) - p.z
             };
             let stepped = (0..6000).map(|k| k as f32 * 0.25).find(|&t| depth(t) > 0.0);
-            match (scene.meet_land(origin, direction, f32::INFINITY), stepped) {
+            match (scene.meet_land(origin, direction, f32::INFINITY, &mut Tangent::default()), stepped) {
                 (Some(t), Some(s)) => {
                     assert!(t <= s && t >= s - 0.26 || depth(t).abs() < 0.01, "{i}: {t} {s}")
                 }

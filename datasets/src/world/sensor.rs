@@ -46,19 +46,21 @@ impl Sensor {
     /// The grey values of pixel number `pixel` of frame `frame`; `light` already has the gain.
     #[inline]
     pub(crate) fn develop(&self, light: [f32; 3], frame: u32, pixel: u32) -> [u8; 3] {
-        let mut h = hash(pixel, frame, self.seed);
-        let mut grey = [0; 3];
-        for (grey, light) in grey.iter_mut().zip(light) {
-            let mut value = light.clamp(0.0, 1.0);
-            if self.noise {
-                value += (READ_VARIANCE + SHOT_VARIANCE * value).sqrt() * gaussian(h);
+        let mut value = light.map(|light| light.clamp(0.0, 1.0));
+        if self.noise {
+            let mut h = hash(pixel, frame, self.seed);
+            let mut draw = || {
+                let drawn = gaussian(h);
                 h = h.wrapping_mul(0x9E37_79B1) ^ (h >> 13) ^ 0x5bd1_e995;
-            }
-            let step = value.clamp(0.0, 1.0) * (STEPS - 1) as f32 + 0.5;
-            // Signed: the only width that SSE2 converts to.
-            *grey = self.curve[(step as i32 as usize).min(STEPS - 1)];
+                drawn
+            };
+            // Draws first: the roots of three channels are then one instruction.
+            let drawn = [draw(), draw(), draw()];
+            let deviation = value.map(|value| (READ_VARIANCE + SHOT_VARIANCE * value).sqrt());
+            value = std::array::from_fn(|c| (value[c] + deviation[c] * drawn[c]).clamp(0.0, 1.0));
         }
-        grey
+        // Signed: the only width that SSE2 converts to.
+        value.map(|value| self.curve[((value * (STEPS - 1) as f32 + 0.5) as i32 as usize).min(STEPS - 1)])
     }
 }
 

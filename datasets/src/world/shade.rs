@@ -17,51 +17,65 @@ pub(crate) struct Shader<'a> {
     pub(crate) pixel_rad: f32,
 }
 
+/// Mark of ground in the open, and in a vehicle's shadow.
+const OPEN: u32 = 1;
+const SHADED: u32 = 2;
 /// Colour of the haze in front of the distance.
 const HAZE: [f32; 3] = [0.37, 0.42, 0.49];
 /// After this distance in metres haze has replaced 63 % of the light.
 const HAZE_M: f32 = 1500.0;
 
 impl Shader<'_> {
-    /// Light along the ray, and a number that differs where an edge is worth smoothing.
+    /// A number that differs from a neighbour's where an edge is worth smoothing.
+    #[inline]
+    pub(crate) fn mark(&self, origin: Vec3, direction: Vec3, hit: Hit, placements: &[Placement]) -> u32 {
+        match hit.target {
+            Target::Sky => 0,
+            Target::Ground => {
+                let p = origin + direction * hit.t;
+                if self.movers.shades(placements, p, self.scene.sun) { SHADED } else { OPEN }
+            }
+            Target::Solid { index, face } => 0x1000_0000 | index << 4 | u32::from(face),
+            // Not by tree: leaf against leaf is no edge.
+            Target::Tree { .. } => 0x2000_0000,
+            Target::Vehicle { slot, part, face } => {
+                0x4000_0000 | u32::from(slot) << 8 | u32::from(part) << 4 | u32::from(face)
+            }
+        }
+    }
+
+    /// Light along the ray; `mark` is that of the hit.
     pub(crate) fn light(
         &self,
         origin: Vec3,
         direction: Vec3,
         hit: Hit,
+        mark: u32,
         placements: &[Placement],
-    ) -> ([f32; 3], u32) {
+    ) -> [f32; 3] {
         let length = direction.norm();
         let view = direction / length;
-        if matches!(hit.target, Target::Sky) {
-            return (self.sky(view), 0);
-        }
         let p = origin + direction * hit.t;
         let distance = hit.t * length;
         let footprint = distance * self.pixel_rad;
-        let (color, mark) = match hit.target {
-            Target::Ground | Target::Sky => self.ground(p, view, footprint, placements),
+        let color = match hit.target {
+            Target::Sky => return self.sky(view),
+            Target::Ground => self.ground(p, view, footprint, mark == SHADED),
             Target::Solid { index, face } => {
                 let solid = &self.scene.solids[index as usize];
-                let color = self.face(&solid.body, &solid.placement, face, (p, view), footprint);
-                (color, 0x1000_0000 | index << 4 | u32::from(face))
+                self.face(&solid.body, &solid.placement, face, (p, view), footprint)
             }
-            Target::Tree { index, clump, normal } => {
-                // Not by tree: leaf against leaf is no edge.
-                (self.leaves(index, clump, normal, p, footprint), 0x2000_0000)
-            }
+            Target::Tree { index, clump, normal } => self.leaves(index, clump, normal, p, footprint),
             Target::Vehicle { slot, part, face } => {
                 let (body, placement) = (&self.movers.body(slot)[part as usize], &placements[slot as usize]);
-                let color = self.face(body, placement, face, (p, view), footprint);
-                let mark = u32::from(slot) << 8 | u32::from(part) << 4 | u32::from(face);
-                (color, 0x4000_0000 | mark)
+                self.face(body, placement, face, (p, view), footprint)
             }
         };
-        (mix3(color, HAZE, haze(distance)), mark)
+        mix3(color, HAZE, haze(distance))
     }
 
     #[inline]
-    fn ground(&self, p: Vec3, view: Vec3, footprint: f32, placements: &[Placement]) -> ([f32; 3], u32) {
+    fn ground(&self, p: Vec3, view: Vec3, footprint: f32, shaded: bool) -> [f32; 3] {
         let stretch = (1.0 / view.z.abs().max(0.01)).min(16.0);
         let taps = (stretch / 1.6).clamp(1.0, 5.0) as i32;
         let width = footprint.max(footprint * stretch / (taps as f32 * 1.6));
@@ -72,13 +86,12 @@ impl Shader<'_> {
         };
         let mut color =
             scale3([sum[0], sum[1], sum[2]], 1.0 + sum[3] * self.grain(p.x, p.y, footprint * stretch.sqrt()));
-        let shaded = self.movers.shades(placements, p, self.scene.sun);
         if shaded {
             // What the sky alone gives, against sun and sky; a little less, for the vehicle hides sky as well.
             let share = |c: usize| 0.8 * SKY[c] / (SKY[c] + SUN[c] * self.scene.sun.z);
             color = [color[0] * share(0), color[1] * share(1), color[2] * share(2)];
         }
-        (color, 1 + u32::from(shaded))
+        color
     }
 
     /// The ground's light and grain averaged over `length` metres in the direction of view.
@@ -103,21 +116,32 @@ impl Shader<'_> {
             return 0.0;
         }
         let detail = &self.scene.detail;
-        let fine = detail.sample((0.8 * x - 0.6 * y) * FINE, (0.6 * x + 0.8 * y) * FINE, footprint * FINE);
         let broad =
             detail.sample((0.47 * x + 0.88 * y) * BROAD, (0.47 * y - 0.88 * x) * BROAD, footprint * BROAD);
-        (0.75 * fine + 0.8 * broad).clamp(-2.2, 2.6)
+        // What the fine scale keeps under a large footprint, the broad one has as well.
+        let share = 1.0 - smoothstep(0.18, 0.3, footprint);
+        if share <= 0.0 {
+            return (0.9 * broad).clamp(-2.2, 2.6);
+        }
+        let fine = detail.sample((0.8 * x - 0.6 * y) * FINE, (0.6 * x + 0.8 * y) * FINE, footprint * FINE);
+        (0.75 * share * fine + (0.9 - 0.1 * share) * broad).clamp(-2.2, 2.6)
     }
 
     fn leaves(&self, index: u32, clump: u8, normal: Vec3, p: Vec3, footprint: f32) -> [f32; 3] {
         let tree = &self.scene.trees[index as usize];
         let body = tree.clumps[clump as usize];
         let rough = 1.0 - smoothstep(0.15, 0.9, footprint);
-        let q = p * 2.9;
-        let twigs = value_noise_3d(q.x, q.y, q.z, tree.seed ^ 5) - 0.5;
-        let q = p * 8.7;
-        let leaf =
-            (value_noise_3d(q.x, q.y, q.z, tree.seed ^ 9) - 0.5) * (1.0 - smoothstep(0.04, 0.3, footprint));
+        let noise = |per_m: f32, seed: u32| {
+            value_noise_3d(p.x * per_m, p.y * per_m, p.z * per_m, tree.seed ^ seed) - 0.5
+        };
+        // Each scale as far as pixels are finer than it.
+        let twigs = noise(2.9, 0x5_0905);
+        let sharp = 1.0 - smoothstep(0.04, 0.3, footprint);
+        let finer = 1.0 - smoothstep(0.012, 0.06, footprint);
+        let mut leaf = if sharp > 0.0 { noise(8.7, 0x9_0509) * sharp } else { 0.0 };
+        if finer > 0.0 {
+            leaf += 0.75 * finer * noise(24.0, 0x3_0703);
+        }
         let outward = (p - tree.center) / tree.radius;
         let facing = (0.6 * normal + 0.7 * outward).dot(&self.scene.sun);
         let depth = outward.norm().min(1.0);

@@ -1,7 +1,7 @@
 //! Shapes that rays meet: convex bodies with flat faces, and crowns of foliage.
 
 use super::Vec3;
-use super::noise::{hash, unit, value_noise_3d};
+use super::noise::{hash, mix, unit, value_noise_3d};
 
 /// What a face is made of; decides colour and pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -57,6 +57,15 @@ pub(crate) struct Placement {
 impl Placement {
     pub(crate) fn new(position: Vec3, yaw: f32) -> Self {
         Self { position, cos: yaw.cos(), sin: yaw.sin() }
+    }
+
+    /// The placement `share` of the way to a near one.
+    pub(crate) fn towards(&self, other: &Self, share: f32) -> Self {
+        Self {
+            position: self.position + (other.position - self.position) * share,
+            cos: mix(self.cos, other.cos, share),
+            sin: mix(self.sin, other.sin, share),
+        }
     }
 
     pub(crate) fn local_direction(&self, d: Vec3) -> Vec3 {
@@ -132,28 +141,26 @@ impl Convex {
     pub(crate) fn intersect(&self, origin: Vec3, direction: Vec3, from: f32) -> Option<FaceHit> {
         let to_center = self.center - origin;
         let along = to_center.dot(&direction);
-        let length2 = direction.norm_squared();
-        if to_center.norm_squared() - along * along / length2 > self.radius * self.radius {
+        if (to_center.norm_squared() - self.radius * self.radius) * direction.norm_squared() > along * along {
             return None;
         }
-        let (mut enter, mut leave, mut face) = (from, f32::INFINITY, usize::MAX);
+        self.enter(origin, direction, from, f32::INFINITY)
+    }
+
+    /// The same for a ray that meets the body's ball: the face that it enters between `from` and `to`.
+    #[inline]
+    pub(crate) fn enter(&self, origin: Vec3, direction: Vec3, from: f32, to: f32) -> Option<FaceHit> {
+        let (mut enter, mut leave, mut face) = (from, to, usize::MAX);
         for axis in 0..3 {
-            let (o, d) = (origin[axis], direction[axis]);
+            // Where the ray runs along the slab, the infinities say whether it is between the planes.
+            let inverse = 1.0 / direction[axis];
             let (low, high) = (-self.planes[2 * axis + 1].offset, self.planes[2 * axis].offset);
-            if d == 0.0 {
-                if o < low || o > high {
-                    return None;
-                }
-                continue;
-            }
-            let inverse = 1.0 / d;
-            let side = usize::from(inverse > 0.0);
-            let (first, last) = if side == 1 { (low, high) } else { (high, low) };
-            let (first, last) = ((first - o) * inverse, (last - o) * inverse);
+            let (a, b) = ((low - origin[axis]) * inverse, (high - origin[axis]) * inverse);
+            let (first, last, side) = if inverse > 0.0 { (a, b, 1) } else { (b, a, 0) };
             if first > enter {
                 (enter, face) = (first, 2 * axis + side);
             }
-            leave = leave.min(last);
+            leave = if last < leave { last } else { leave };
         }
         if enter >= leave {
             return None;
@@ -198,7 +205,7 @@ impl Solid {
             return None;
         }
         let origin = self.placement.local_point(origin);
-        self.body.intersect(origin, self.placement.local_direction(direction), from)
+        self.body.enter(origin, self.placement.local_direction(direction), from, f32::INFINITY)
     }
 }
 
@@ -262,6 +269,9 @@ pub(crate) struct ClumpHit {
 
 /// Foliage has gaps down to this size in metres.
 const LEAF_M: f32 = 0.21;
+/// The rims of gaps are ragged at this many times finer a scale, and this much.
+const FINER: f32 = 2.9;
+const RAGGED: f32 = 0.36;
 /// Share of a porous clump's surface that is gap.
 const GAP: f32 = 0.40;
 
@@ -326,8 +336,12 @@ impl Tree {
 
     /// Whether there is no leaf at `p`. A function of the place alone, so that every view sees the same tree.
     fn gap(&self, p: Vec3) -> bool {
-        let q = p / LEAF_M;
-        value_noise_3d(q.x, q.y, q.z, self.seed) < GAP
+        let noise = |per_m: f32, seed: u32| value_noise_3d(p.x * per_m, p.y * per_m, p.z * per_m, seed);
+        let broad = noise(1.0 / LEAF_M, self.seed);
+        // Far from the threshold the finer noise decides nothing.
+        (broad - GAP).abs() >= 0.5 * RAGGED && broad < GAP
+            || (broad - GAP).abs() < 0.5 * RAGGED
+                && broad + RAGGED * (noise(FINER / LEAF_M, self.seed.rotate_left(11)) - 0.5) < GAP
     }
 
     /// Random number in `[0, 1)` that belongs to one clump.

@@ -44,6 +44,15 @@ impl Terrain {
         patch.at(u - ix as f32, v - iy as f32)
     }
 
+    /// The tangent plane over or under `p`.
+    #[inline]
+    pub(crate) fn tangent(&self, p: Vec3) -> Tangent {
+        let (u, v) = (p.x / CELL_M, p.y / CELL_M);
+        let (ix, iy) = (floor(u), floor(v));
+        let (height, slope) = self.patch(ix, iy).height_and_slope(u - ix as f32, v - iy as f32);
+        Tangent { place: Vec3::new(p.x, p.y, height), slope }
+    }
+
     /// Unit normal.
     pub(crate) fn normal(&self, x: f32, y: f32) -> Vec3 {
         let (u, v) = (x / CELL_M, y / CELL_M);
@@ -62,6 +71,24 @@ impl Terrain {
         };
         let (a, h10, h01, h11) = (at(0, 0), at(1, 0), at(0, 1), at(1, 1));
         Patch { a, b: h10 - a, c: h01 - a, e: h11 - h10 - h01 + a }
+    }
+}
+
+/// A plane that touches the land; by default the land's mean height.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tangent {
+    place: Vec3,
+    /// Metres per metre along x and y.
+    slope: (f32, f32),
+}
+
+impl Tangent {
+    /// Where a ray meets it, ahead or behind.
+    #[inline]
+    pub(crate) fn meet(&self, origin: Vec3, direction: Vec3) -> f32 {
+        let above = origin - self.place;
+        (self.slope.0 * above.x + self.slope.1 * above.y - above.z)
+            / (direction.z - self.slope.0 * direction.x - self.slope.1 * direction.y)
     }
 }
 

@@ -58,13 +58,7 @@ impl World {
     pub(crate) fn flow(&self, index: usize, shot: &Shot, samples: &[Sample]) -> FlowImage {
         let (width, height) = (self.config.width, self.config.height);
         let time = |y: usize| self.row_time_s(index + 1, y as f64);
-        let next: Vec<Row> = (0..height)
-            .into_par_iter()
-            .map(|y| {
-                let placements = shot.movers.placements(&self.scene, &self.vehicles, time(y));
-                Row::new(self.flight.pose(&self.scene, time(y)), placements)
-            })
-            .collect();
+        let next = self.rows(&shot.movers, time);
         let mut flow = FlowImage::filled(width, height, [f32::NAN; 2]);
         flow.as_mut_slice().par_chunks_mut(2 * width).enumerate().for_each(|(y, out)| {
             for (x, out) in out.chunks_exact_mut(2).enumerate() {

@@ -279,6 +279,8 @@ pub(crate) struct Movers {
     /// Index of each into the world's vehicles.
     pub(crate) ids: Vec<usize>,
     bodies: Vec<Vec<Convex>>,
+    /// Height of each, and radius around the middle of that height.
+    heights: Vec<f32>,
     radii: Vec<f32>,
     balls: Vec<Ball>,
     shading: CellLists,
@@ -337,8 +339,11 @@ impl Movers {
             shading.insert(center + shadow / 2.0, reach + shadow.xy().norm() / 2.0, slot);
         }
         let bodies = ids.iter().map(|&id| vehicles[id].parts.clone()).collect();
-        let radii = ids.iter().map(|&id| 0.5 * vehicles[id].class.size().norm()).collect();
-        Self { ids, bodies, radii, balls, shading }
+        let sizes = ids.iter().map(|&id| vehicles[id].class.size());
+        // A little larger, so that rounding loses no ray at the rim.
+        let radii = sizes.clone().map(|size| 0.5 * size.norm() + 0.01).collect();
+        let heights = sizes.map(|size| size.z).collect();
+        Self { ids, bodies, heights, radii, balls, shading }
     }
 
     /// Where each is at `time_s`, by slot.
@@ -364,10 +369,9 @@ impl Movers {
         origin: Vec3,
         direction: Vec3,
     ) -> Option<Hit> {
-        let to = placement.position - origin;
-        let along = to.dot(&direction) / direction.norm_squared();
-        let radius = self.radii[slot as usize] * 2.0;
-        if (to - direction * along).norm_squared() > radius * radius {
+        let to = placement.position + Vec3::z() * self.heights[slot as usize] / 2.0 - origin;
+        let (along, radius) = (to.dot(&direction), self.radii[slot as usize]);
+        if (to.norm_squared() - radius * radius) * direction.norm_squared() > along * along {
             return None;
         }
         let origin = placement.local_point(origin);
