@@ -179,6 +179,8 @@ fn viewer_address(text: &str) -> Result<String, String> {
 pub(crate) enum EvalCommand {
     /// Trajectories: drift, absolute and relative error; every figure with its protocol
     Odometry(EvalOdometryArgs),
+    /// Kestrel beside other programs on the same frames: accuracy and CPU time in one table (bench/peers/run.sh runs them)
+    Peers(EvalPeersArgs),
 }
 
 #[derive(Debug, Args)]
@@ -210,6 +212,28 @@ pub(crate) struct EvalOdometryArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) report: Option<PathBuf>,
     /// Print one JSON object on standard output (an array for several estimates)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalPeersArgs {
+    /// Ground truth, one pose per frame (KITTI 12 columns, or with index)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gt: PathBuf,
+    /// Folders that `kestrel run` or a peer left (peer.json and trajectory.txt)
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Lengths of the drift segments in metres; default: 50,100,150,200, or 10,20,30,40,50 where the path is below 100 m
+    #[arg(long, value_name = "METRES", value_delimiter = ',')]
+    pub(crate) lengths: Option<Vec<f64>>,
+    /// A segment starts at every Nth frame
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = at_least_one)]
+    pub(crate) step: usize,
+    /// Write an HTML report too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
 }

@@ -65,6 +65,16 @@ pub enum EvalError {
         /// How they were joined.
         rule: String,
     },
+    /// What a peer left behind is not what was agreed.
+    #[error("{path}: expected {expected}, found {found}")]
+    Peer {
+        /// The file.
+        path: PathBuf,
+        /// What a peer leaves.
+        expected: String,
+        /// What this one left.
+        found: String,
+    },
     /// A number of the protocol makes no sense.
     #[error("expected {expected}, found {found}")]
     Protocol {

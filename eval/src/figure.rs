@@ -100,12 +100,13 @@ pub(crate) enum Side {
 }
 
 /// Rows, the first one a header, as columns of equal width; each row ends with a newline.
-pub(crate) fn text_table<const N: usize>(rows: &[[String; N]], sides: &[Side; N]) -> String {
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
-    let widths: Vec<usize> = (0..N).map(width).collect();
+pub(crate) fn text_table(rows: &[impl AsRef<[String]>], sides: &[Side]) -> String {
+    let width =
+        |column: usize| rows.iter().map(|row| row.as_ref()[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..sides.len()).map(width).collect();
     let mut text = String::new();
     for (index, row) in rows.iter().enumerate() {
-        let cells = row.iter().zip(&widths).zip(sides).map(|((cell, &width), side)| match side {
+        let cells = row.as_ref().iter().zip(&widths).zip(sides).map(|((cell, &width), side)| match side {
             Side::Left => format!("{cell:<width$}"),
             Side::Right => format!("{cell:>width$}"),
         });

@@ -14,6 +14,7 @@ mod formats;
 mod latency;
 pub mod metrics;
 mod odometry;
+mod peers;
 mod report;
 
 pub use alignment::{Alignment, Fit, Similarity, align};
@@ -30,4 +31,5 @@ pub use odometry::{
     LengthError, OdometryProtocol, OdometryReport, ProtocolText, SnippetFigures, evaluate,
     evaluate_association, evaluate_files, evaluate_paths,
 };
+pub use peers::{PEER_RECORD, Peer, PeerComparison, PeerTrack, compare_peers, frame_stamp, read_peer};
 pub use report::{Report, SampleFrame};

@@ -129,8 +129,8 @@ pub struct OdometryReport {
     pub per_length: Vec<LengthError>,
     /// Distances after alignment, metres.
     pub ape_translation_m: Statistics,
-    /// Angles after alignment, degrees.
-    pub ape_rotation_deg: Statistics,
+    /// Angles after alignment, degrees; `None` where the estimate has no rotations.
+    pub ape_rotation_deg: Option<Statistics>,
     /// Relative errors, metres; `None` where there is no pair.
     pub rpe_translation_m: Option<Statistics>,
     /// Relative errors, degrees.
@@ -229,7 +229,7 @@ pub fn evaluate_association(
         segments: drift.segments.len(),
         per_length: per_length(&drift, &protocol.lengths_m),
         ape_translation_m,
-        ape_rotation_deg: ape_rotation.times(DEGREES),
+        ape_rotation_deg: Some(ape_rotation.times(DEGREES)),
         rpe_translation_m: Statistics::of(&relative.translation_m),
         rpe_rotation_deg: Statistics::of(&relative.rotation_rad).map(|s| s.times(DEGREES)),
         ate_5_frames: five_frame_figures(&aligned),
@@ -320,6 +320,31 @@ fn lengths_text(lengths_m: &[f64]) -> String {
 }
 
 impl OdometryReport {
+    /// What remains of it where the estimate's rotations mean nothing: the errors of positions over the whole path.
+    #[must_use]
+    pub fn of_positions(self) -> Self {
+        let nothing = |length: LengthError| LengthError {
+            t_err_percent: None,
+            r_err_deg_per_100m: None,
+            segments: 0,
+            ..length
+        };
+        Self {
+            t_err_percent: None,
+            r_err_deg_per_100m: None,
+            t_err_missing_because: Some(
+                "drift over segments needs rotations, found positions only".to_owned(),
+            ),
+            segments: 0,
+            per_length: self.per_length.into_iter().map(nothing).collect(),
+            ape_rotation_deg: None,
+            rpe_translation_m: None,
+            rpe_rotation_deg: None,
+            ate_5_frames: None,
+            ..self
+        }
+    }
+
     /// The figures, each with its unit, protocol and count.
     pub fn figures(&self) -> Vec<Figure> {
         let aligned = format!("align {}, joined {}", self.alignment, self.protocol.association);
@@ -334,6 +359,7 @@ impl OdometryReport {
         let ape = |name, value: f64, unit| {
             Figure::new(name, value, unit).protocol(&aligned).count(self.frames, "frames")
         };
+        let ape_rotation = self.ape_rotation_deg.map(|stats| ape("APE rotation rmse", stats.rmse, "deg"));
         let rpe = |name, stats: Option<Statistics>, unit| {
             let count = stats.map_or(0, |s| s.count);
             Figure::new(name, stats.map(|s| s.rmse), unit).protocol(&relative).count(count, "pairs")
@@ -344,14 +370,16 @@ impl OdometryReport {
             drift("drift, rotation (r_err)", self.r_err_deg_per_100m, "deg/100 m"),
             ape("APE median", self.ape_translation_m.median, "m"),
             ape("APE max", self.ape_translation_m.max, "m"),
-            ape("APE rotation rmse", self.ape_rotation_deg.rmse, "deg"),
+        ];
+        figures.extend(ape_rotation);
+        figures.extend([
             rpe("RPE translation rmse", self.rpe_translation_m, "m"),
             rpe("RPE rotation rmse", self.rpe_rotation_deg, "deg"),
             ape("scale applied", self.scale, "1"),
             ape("path length", self.path_length_m, "m")
                 .protocol("along the ground truth")
                 .count(self.ground_truth_frames, "frames"),
-        ];
+        ]);
         figures.extend(self.ate_5_frames.iter().flat_map(snippet_figures));
         figures
     }

@@ -14,7 +14,7 @@ use geometry::Trajectory;
 
 pub use frame::SampleFrame;
 
-use crate::figure::significant;
+use crate::figure::{Side, significant};
 use crate::{Comparison, EvalError, Figure, LatencyStats, OdometryReport};
 use chart::Chart;
 use html::{Cell, escape, list, section, table};
@@ -213,9 +213,9 @@ impl Report {
             None if self.runs.len() > 1 => from_runs(),
             None => return String::new(),
         };
-        let rows: Vec<Vec<String>> = comparison.cells().into_iter().map(Vec::from).collect();
-        let number = Cell::Number;
-        table(&rows, &[Cell::Text, number, number, number, number, number, Cell::Text])
+        let (rows, sides) = comparison.cells();
+        let cell = |side: &Side| if *side == Side::Left { Cell::Text } else { Cell::Number };
+        table(&rows, &sides.iter().map(cell).collect::<Vec<_>>())
     }
 
     fn charts(&self) -> Result<String, EvalError> {

@@ -58,7 +58,7 @@ fn check(alignment: Alignment) {
         assert_eq!(found.segments as u64, expected[2].as_u64().unwrap());
     }
     assert_statistics("APE", &report.ape_translation_m, &expected["ape_translation_m"]);
-    assert_statistics("APE rotation", &report.ape_rotation_deg, &expected["ape_rotation_deg"]);
+    assert_statistics("APE rotation", &report.ape_rotation_deg.unwrap(), &expected["ape_rotation_deg"]);
     assert_statistics("RPE", &report.rpe_translation_m.unwrap(), &expected["rpe_1_frame_m"]);
     assert_statistics("RPE rotation", &report.rpe_rotation_deg.unwrap(), &expected["rpe_1_frame_deg"]);
     let snippet = report.ate_5_frames.unwrap();

@@ -4,12 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::ensure;
 use eval::{
     Alignment, Comparison, OdometryProtocol, OdometryReport, Report, evaluate_files, read_trajectory,
 };
 
 use crate::cli::{AlignArg, EvalOdometryArgs};
+use crate::commands::ensure_replaceable;
 use crate::logging::{answer, say};
 
 pub(super) fn eval_odometry(args: &EvalOdometryArgs) -> anyhow::Result<ExitCode> {
@@ -74,14 +74,6 @@ fn text(measured: &[(String, OdometryReport)]) -> String {
 
 fn comparison(measured: &[(String, OdometryReport)]) -> Comparison {
     measured.iter().fold(Comparison::new(), |table, (name, report)| table.run(name, report, None))
-}
-
-/// Only an earlier report may be replaced: a slip of the finger must not cost a trajectory.
-fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
-    let is_report =
-        std::fs::read_to_string(path).map_or(!path.exists(), |text| text.starts_with("<!doctype html>"));
-    ensure!(is_report, "expected a new file or an earlier report for --report, found {}", path.display());
-    Ok(())
 }
 
 fn write_report(

@@ -3,6 +3,7 @@
 mod completions;
 mod demo;
 mod eval_odometry;
+mod eval_peers;
 mod replay;
 mod run;
 mod world;
@@ -26,9 +27,18 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Eval(EvalCommand::Odometry(args)) => eval_odometry::eval_odometry(&args),
+        Command::Eval(EvalCommand::Peers(args)) => eval_peers::eval_peers(&args),
         Command::World(args) => world::world(&args),
         Command::Completions { shell } => completions::completions(shell),
     }
+}
+
+/// Only an earlier report may be replaced: a slip of the finger must not cost a trajectory.
+fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
+    let is_report =
+        std::fs::read_to_string(path).map_or(!path.exists(), |text| text.starts_with("<!doctype html>"));
+    ensure!(is_report, "expected a new file or an earlier report for --report, found {}", path.display());
+    Ok(())
 }
 
 /// Refuses an output folder around the input: an earlier run there is moved away, and the input would go with it.

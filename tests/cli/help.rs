@@ -15,6 +15,7 @@ fn every_command_explains_itself() {
         ("replay", "--out"),
         ("eval", "odometry"),
         ("eval odometry", "--align"),
+        ("eval peers", "--gt"),
         ("world", "--motion"),
         ("completions", "zsh"),
     ] {
