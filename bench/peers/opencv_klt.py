@@ -51,7 +51,7 @@ def motion(before: Points, after: Points, camera: Matrix) -> Matrix | None:
     current_from_previous = np.eye(4)
     current_from_previous[:3, :3] = rotation
     current_from_previous[:3, 3] = translation.ravel()
-    return np.linalg.inv(current_from_previous)
+    return np.asarray(np.linalg.inv(current_from_previous), dtype=np.float64)
 
 
 def run(sequence: Sequence) -> Outcome:

@@ -113,7 +113,9 @@ def run(sequence: Sequence) -> Outcome:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         words, note = vocabulary(sequence, folder)
-        (folder / "settings.yaml").write_text(settings(sequence.camera, frames_per_second(sequence)))
+        (folder / "settings.yaml").write_text(
+            settings(sequence.camera, frames_per_second(sequence))
+        )
         slam = pyorbslam3.Slam(words, folder / "settings.yaml", pyorbslam3.Sensor.MONOCULAR)
         cpu = CpuMeter()
         for _, stamp_s, image in cpu.frames(sequence):
@@ -125,7 +127,11 @@ def run(sequence: Sequence) -> Outcome:
         trajectory = folder / "trajectory.txt"
         slam.save_trajectory_euroc(str(trajectory))
         poses = read_trajectory(trajectory, sequence.stamps_s) if trajectory.exists() else {}
-    return Outcome(poses, cpu, notes=[note, f"frames {SECONDS_PER_FRAME} s apart; poses as known after the run"])
+    return Outcome(
+        poses,
+        cpu,
+        notes=[note, f"frames {SECONDS_PER_FRAME} s apart; poses as known after the run"],
+    )
 
 
 if __name__ == "__main__":

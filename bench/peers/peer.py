@@ -7,7 +7,8 @@ import json
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence as Several
+from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Sequence as Several
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -58,7 +59,9 @@ class Sequence:
                 f"{folder}: expected one stamp per image, "
                 f"found {len(images)} images and {len(stamps_s)} stamps"
             )
-        return cls(folder, images, stamps_s, cls._camera(folder / "calib.txt", read_image(images[0])))
+        return cls(
+            folder, images, stamps_s, cls._camera(folder / "calib.txt", read_image(images[0]))
+        )
 
     @staticmethod
     def _camera(calibration: Path, first: Image) -> Camera:
@@ -116,7 +119,7 @@ class Outcome:
 
 
 def main(name: str, package: str, run: Callable[[Sequence], Outcome]) -> None:
-    """Runs a peer as a program, `PEER.py SEQUENCE OUT`, that leaves peer.json and trajectory.txt in OUT."""
+    """The program `PEER.py SEQUENCE OUT`, which leaves peer.json and trajectory.txt in OUT."""
     parser = argparse.ArgumentParser(description=f"{name} over a sequence in KITTI's layout")
     parser.add_argument("sequence", type=Path)
     parser.add_argument("out", type=Path, help="folder for peer.json and trajectory.txt")

@@ -8,7 +8,7 @@ from peer import CpuMeter, Matrix, Outcome, Sequence, main
 
 
 def longest_map(maps: list[dict[int, Matrix]]) -> dict[int, Matrix]:
-    """Each start of SVO has an origin and a scale of its own, so only one of them can be measured."""
+    """Each start of SVO has its own origin and scale, so only one of them can be measured."""
     return max(maps, key=len, default={})
 
 

@@ -1,7 +1,7 @@
 """A small bag of words for ORB-SLAM3, for machines that can't download its 139 MB one.
 
-Written in the text format that DBoW2 reads: `branching depth scoring weighting`, then one node a line, parents first:
-`parent is_word 32_bytes weight`.
+Written in the text format that DBoW2 reads: `branching depth scoring weighting`, then one node
+a line, parents first: `parent is_word 32_bytes weight`.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def train(sequence: Sequence, path: Path) -> None:
 
 def describe(sequence: Sequence) -> tuple[Descriptors, NDArray[np.intp]]:
     """ORB descriptors, and the number of the image that each comes from."""
-    orb = cv2.ORB_create(FEATURES_PER_IMAGE)
+    orb = cv2.ORB.create(FEATURES_PER_IMAGE)
     step = max(1, len(sequence.images) // IMAGES)
     found: list[Descriptors] = []
     image_of: list[int] = []

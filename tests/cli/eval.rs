@@ -166,3 +166,68 @@ fn the_reference_tools_agree() {
         assert_close(&report, "ate_rmse_m", ate, 1e-3);
     }
 }
+
+/// A peer that drives straight for all frames of the straight flight, at half its scale.
+fn write_peer(lab: &Lab, name: &str, posed: u32) {
+    let frames = LAST + 1;
+    let record = format!(
+        r#"{{"name": "{name}", "version": "{name} 1.0", "frames": {frames}, "frames_posed": {posed},
+            "has_rotation": true, "cpu_ms_per_frame": 31.5, "reading_cpu_ms_per_frame": 2.5}}"#
+    );
+    lab.write(&format!("{name}/peer.json"), record);
+    let row = |i: u32| format!("{i} {}", Pose { z: 0.5 * f64::from(i), ..Pose::default() }.kitti());
+    lab.write(&format!("{name}/trajectory.txt"), file(row));
+}
+
+#[test]
+fn peers_in_one_table() {
+    let lab = Lab::new();
+    lab.write("truth.txt", file(|frame| Pose::straight(frame).kitti()));
+    write_peer(&lab, "other", LAST + 1);
+    lab.write("broken/peer.json", r#"{"name": "Broken", "failure": "ended with exit code 139"}"#);
+    let command = "eval peers --gt truth.txt other broken";
+    let json = lab.kestrel(&format!("{command} --json")).expect_code(0).json();
+    assert_eq!(json["frames"], LAST + 1);
+    assert_close(&json["rows"][0], "t_err_percent", 0.0, 1e-9);
+    assert_close(&json["rows"][0], "cpu_ms", 31.5, 1e-9);
+    assert_close(&json["rows"][0], "whole_cpu_ms", 34.0, 1e-9);
+    assert_eq!(json["rows"][1]["remark"], "failed: ended with exit code 139");
+    let text = lab.kestrel(&format!("{command} --report page.html")).expect_code(0).stdout;
+    for part in [
+        "201 frames, 200.0 m",
+        "201/201",
+        "31.50",
+        "other 1.0",
+        "exit code 139",
+        "segments of 50, 100 .. 200 m",
+    ] {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    assert!(lab.read("page.html").contains("ended with exit code 139"));
+}
+
+#[test]
+fn peers_that_do_not_fit_are_refused() {
+    let lab = Lab::new();
+    lab.write("truth.txt", file(|frame| Pose::straight(frame).kitti()));
+    write_peer(&lab, "short", 7);
+    lab.write("empty/notes.txt", "nothing");
+    for (folder, parts) in [
+        ("short", ["short/trajectory.txt: expected 7 rows, as peer.json says", "found 201"]),
+        ("empty", ["empty: expected peer.json of a peer or run.toml of a Kestrel run", "found neither"]),
+    ] {
+        lab.kestrel(&format!("eval peers --gt truth.txt {folder}")).expect_code(1).says(&parts);
+    }
+}
+
+#[test]
+fn a_run_of_kestrel_is_measured_as_peers_are() {
+    let lab = Lab::with_world();
+    lab.kestrel("run world/sequences/00 --out out --headless --no-recording").expect_code(0);
+    let own: Value = serde_json::from_str(&lab.read("out/metrics.json")).unwrap();
+    let json = lab.kestrel("eval peers --gt world/poses/00.txt out --lengths 5 --json").expect_code(0).json();
+    let row = &json["rows"][0];
+    assert_close(row, "ate_rmse_m", own["ate_rmse_m"].as_f64().unwrap(), 1e-9);
+    assert_eq!(row["whole_cpu_ms"], own["cpu_ms_per_frame"]);
+    assert_eq!(row["frames_given"], own["frames"]);
+}
