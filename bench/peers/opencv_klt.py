@@ -1,4 +1,4 @@
-"""OpenCV's textbook odometry: Lucas-Kanade tracks, five-point essential matrix, every step of length one."""
+"""Textbook odometry with OpenCV: Lucas-Kanade tracks, five-point essential matrix, unit steps."""
 
 from __future__ import annotations
 

@@ -98,7 +98,9 @@ class CpuMeter:
 
     def frames(self, sequence: Sequence) -> Iterator[tuple[int, float, Image]]:
         """Number, stamp in seconds and image of each frame."""
-        for number, (stamp_s, path) in enumerate(zip(sequence.stamps_s, sequence.images)):
+        for number, (stamp_s, path) in enumerate(
+            zip(sequence.stamps_s, sequence.images, strict=True)
+        ):
             yield number, stamp_s, self.read(path)
 
     def stop(self) -> None:

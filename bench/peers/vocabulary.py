@@ -67,7 +67,7 @@ def describe(sequence: Sequence) -> tuple[Descriptors, NDArray[np.intp]]:
     for index, image in enumerate(sequence.images[::step]):
         _, descriptors = orb.detectAndCompute(read_image(image), None)
         if descriptors is not None:
-            found.append(descriptors)
+            found.append(np.asarray(descriptors, np.uint8))
             image_of.extend([index] * len(descriptors))
     if sum(map(len, found)) < MIN_TO_SPLIT:
         raise ValueError("too few ORB features in the sequence to train a vocabulary")
