@@ -16,7 +16,7 @@ root=$(cd "$here/../.." && pwd)
 [[ -d $1/image_0 ]] || { echo "run.sh: expected a sequence with image_0, found $1" >&2; exit 1; }
 sequence=$(cd "$1" && pwd)
 name=$(basename "$sequence")
-truth=${2:-$sequence/../../poses/$name.txt}
+truth=${2:-$(dirname "$(dirname "$sequence")")/poses/$name.txt}
 [[ -f $truth ]] || { echo "run.sh: expected ground truth, found no file $truth" >&2; exit 1; }
 out=${OUT:-$root/runs/peers/$name}
 limit_s=${LIMIT_S:-3600}

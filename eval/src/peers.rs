@@ -76,7 +76,7 @@ struct Measures {
 /// [`read_trajectory`]'s where that can't be read.
 pub fn read_peer(folder: &Path) -> Result<Peer, EvalError> {
     let path = folder.join(PEER_RECORD);
-    let text = std::fs::read_to_string(&path).map_err(|error| fault(&path, "a peer's record", error))?;
+    let text = std::fs::read_to_string(&path).map_err(|error| fault(&path, "a peer's record", &error))?;
     let header: Header = parse(&path, &text)?;
     let track = match header.failure {
         Some(why) => Err(why),
@@ -92,7 +92,7 @@ fn read_track(folder: &Path, measures: Measures) -> Result<PeerTrack, EvalError>
     let expected = format!("{posed} rows, as {PEER_RECORD} says");
     ensure(trajectory.trajectory.len() == posed, &path, expected, || trajectory.trajectory.len())?;
     let is_numbered = trajectory.format == TrajectoryFormat::KittiIndexed;
-    ensure(is_numbered, &path, TrajectoryFormat::KittiIndexed, || trajectory.format)?;
+    ensure(is_numbered, &path, TrajectoryFormat::KittiIndexed.to_string(), || trajectory.format)?;
     let last = trajectory.trajectory.stamps().last().map_or(0, |stamp| stamp.as_nanos() / NANOS_PER_FRAME);
     ensure(last < frames as i64, &path, format!("numbers of {frames} frames"), || last)?;
     let cpu_ms = measures.cpu_ms_per_frame;
@@ -109,20 +109,20 @@ fn read_track(folder: &Path, measures: Measures) -> Result<PeerTrack, EvalError>
 }
 
 fn parse<T: DeserializeOwned>(path: &Path, text: &str) -> Result<T, EvalError> {
-    serde_json::from_str(text).map_err(|error| fault(path, "a peer's record", error))
+    serde_json::from_str(text).map_err(|error| fault(path, "a peer's record", &error))
 }
 
-fn fault(path: &Path, expected: impl ToString, found: impl ToString) -> EvalError {
-    EvalError::Peer { path: path.to_path_buf(), expected: expected.to_string(), found: found.to_string() }
+fn fault(path: &Path, expected: impl Into<String>, found: &impl ToString) -> EvalError {
+    EvalError::Peer { path: path.to_path_buf(), expected: expected.into(), found: found.to_string() }
 }
 
 fn ensure<T: ToString>(
     holds: bool,
     path: &Path,
-    expected: impl ToString,
+    expected: impl Into<String>,
     found: impl FnOnce() -> T,
 ) -> Result<(), EvalError> {
-    if holds { Ok(()) } else { Err(fault(path, expected, found())) }
+    if holds { Ok(()) } else { Err(fault(path, expected, &found())) }
 }
 
 /// Programs side by side. As JSON, the fields are the keys.
