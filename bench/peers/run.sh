@@ -33,10 +33,12 @@ run() {
     echo "run.sh: $title" >&2
     mkdir -p "$folder"
     timeout "$limit_s" "$@" >"$folder.log" 2>&1 || code=$?
+    local ending="ended with exit code $code"
+    [[ $code -ne 124 ]] || ending="given up after $limit_s s"
     if [[ ! -f $folder/$record ]]; then
-        printf '{"name": "%s", "failure": "ended with exit code %d"}\n' "$title" "$code" >"$folder/peer.json"
+        printf '{"name": "%s", "failure": "%s"}\n' "$title" "$ending" >"$folder/peer.json"
     fi
-    [[ $code -eq 0 ]] || echo "run.sh: $title ended with exit code $code; see $folder.log" >&2
+    [[ $code -eq 0 ]] || echo "run.sh: $title $ending; see $folder.log" >&2
 }
 
 # As `kestrel run` does: what is there is kept under another name.
