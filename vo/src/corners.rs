@@ -27,64 +27,85 @@ pub(crate) fn strongest_corner(
     if x0 >= x1 || y0 >= y1 {
         return None;
     }
-    scratch.sum_columns(image, (x0, y0), (x1, y1));
+    let width = x1 - x0 + 2 * RADIUS;
+    scratch.reset(width);
+    for y in y0 - RADIUS..y0 + RADIUS {
+        scratch.add_row(image, x0 - RADIUS, y, 1.0);
+    }
     let mut best: Option<Corner> = None;
-    for y in 0..y1 - y0 {
-        for x in 0..x1 - x0 {
-            let strength = smaller_eigenvalue(scratch.tensor(x, y, x1 - x0 + 2 * RADIUS));
-            if best.is_none_or(|b| strength > b.strength) {
-                best = Some(Corner { x: x0 + x, y: y0 + y, strength });
+    for y in y0..y1 {
+        scratch.add_row(image, x0 - RADIUS, y + RADIUS, 1.0);
+        for (x, strength) in scratch.strengths(x1 - x0).iter().enumerate() {
+            if best.is_none_or(|b| *strength > b.strength) {
+                best = Some(Corner { x: x0 + x, y, strength: *strength });
             }
         }
+        scratch.add_row(image, x0 - RADIUS, y - RADIUS, -1.0);
     }
     best
 }
 
 /// Buffers of [`strongest_corner`], kept between calls.
+///
+/// All sums are of whole numbers below `2^24`, which `f32` holds exactly.
 #[derive(Debug, Default)]
 pub(crate) struct CornerScratch {
-    /// `[gx gx, gx gy, gy gy]` of each pixel of the cell and its border.
-    products: Vec<[i32; 3]>,
-    /// The same summed over `2 RADIUS + 1` rows.
-    column_sums: Vec<[i32; 3]>,
+    /// Of each column, the sums over `2 RADIUS + 1` rows of `gx gx`, `gx gy` and `gy gy`.
+    column_sums: [Vec<f32>; 3],
+    /// The same over the whole window of each pixel of a row.
+    window_sums: [Vec<f32>; 3],
+    strengths: Vec<f32>,
 }
 
 impl CornerScratch {
-    fn sum_columns(&mut self, image: &GrayImage, (x0, y0): (usize, usize), (x1, y1): (usize, usize)) {
-        let width = x1 - x0 + 2 * RADIUS;
-        self.products.clear();
-        for y in y0 - RADIUS..y1 + RADIUS {
-            let (up, row, down) = (image.row(y - 1), image.row(y), image.row(y + 1));
-            self.products.extend((x0 - RADIUS..x1 + RADIUS).map(|x| {
-                let gx = i32::from(row[x + 1]) - i32::from(row[x - 1]);
-                let gy = i32::from(down[x]) - i32::from(up[x]);
-                [gx * gx, gx * gy, gy * gy]
-            }));
+    fn reset(&mut self, width: usize) {
+        for sums in &mut self.column_sums {
+            sums.clear();
+            sums.resize(width, 0.0);
         }
-        self.column_sums.clear();
-        for y in 0..y1 - y0 {
-            for x in 0..width {
-                let column = (y..=y + 2 * RADIUS).map(|y| self.products[y * width + x]);
-                self.column_sums.push(column.fold([0; 3], add));
+    }
+
+    /// Adds `factor` times the products of row `y`, from column `x0` on.
+    fn add_row(&mut self, image: &GrayImage, x0: usize, y: usize, factor: f32) {
+        let [xx, xy, yy] = &mut self.column_sums;
+        let width = xx.len();
+        let (up, down) = (&image.row(y - 1)[x0..x0 + width], &image.row(y + 1)[x0..x0 + width]);
+        let row = image.row(y);
+        let (left, right) = (&row[x0 - 1..x0 - 1 + width], &row[x0 + 1..x0 + 1 + width]);
+        let (xy, yy) = (&mut xy[..width], &mut yy[..width]);
+        for x in 0..width {
+            let gx = f32::from(right[x]) - f32::from(left[x]);
+            let gy = f32::from(down[x]) - f32::from(up[x]);
+            xx[x] += factor * gx * gx;
+            xy[x] += factor * gx * gy;
+            yy[x] += factor * gy * gy;
+        }
+    }
+
+    /// Strength of each of `count` pixels in the row whose window has been summed.
+    fn strengths(&mut self, count: usize) -> &[f32] {
+        for (sums, columns) in self.window_sums.iter_mut().zip(&self.column_sums) {
+            sums.clear();
+            sums.extend_from_slice(&columns[..count]);
+            for shift in 1..WINDOW {
+                sums.iter_mut().zip(&columns[shift..]).for_each(|(sum, column)| *sum += column);
             }
         }
-    }
-
-    fn tensor(&self, x: usize, y: usize, width: usize) -> [i32; 3] {
-        self.column_sums[y * width + x..=y * width + x + 2 * RADIUS].iter().copied().fold([0; 3], add)
+        let [xx, xy, yy] = &self.window_sums;
+        self.strengths.clear();
+        self.strengths.extend(xx.iter().zip(xy).zip(yy).map(|((xx, xy), yy)| smaller_eigenvalue([*xx, *xy, *yy])));
+        &self.strengths
     }
 }
 
-fn add(a: [i32; 3], b: [i32; 3]) -> [i32; 3] {
-    [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
-}
+/// Side of the window over which gradients are summed.
+const WINDOW: usize = 2 * RADIUS + 1;
 
-fn smaller_eigenvalue([xx, xy, yy]: [i32; 3]) -> f32 {
+fn smaller_eigenvalue([xx, xy, yy]: [f32; 3]) -> f32 {
     // Differences over two pixels carry a factor 2, their products 4.
-    let scale = 1.0 / (4.0 * ((2 * RADIUS + 1) * (2 * RADIUS + 1)) as f32);
-    let (xx, xy, yy) = (xx as f32 * scale, xy as f32 * scale, yy as f32 * scale);
+    let scale = 1.0 / (4.0 * (WINDOW * WINDOW) as f32);
     let half_difference = (xx - yy) / 2.0;
-    (xx + yy) / 2.0 - (half_difference * half_difference + xy * xy).sqrt()
+    scale * ((xx + yy) / 2.0 - (half_difference * half_difference + xy * xy).sqrt())
 }
 
 /// Pixels that a cell must keep clear of the image's border.
