@@ -72,16 +72,8 @@ impl FirstSight {
         let (gx, gy) = (&self.gradient_x, &self.gradient_y);
         let along_x = |g: &Patch| from_fn(|y, x| g[y][x] * (x as f32 - HALF));
         let along_y = |g: &Patch| from_fn(|y, x| g[y][x] * (y as f32 - HALF));
-        let derivatives: [Patch; PARAMETERS] = [
-            *gx,
-            *gy,
-            along_x(gx),
-            along_y(gx),
-            along_x(gy),
-            along_y(gy),
-            self.values,
-            [[1.0; SIDE]; SIDE],
-        ];
+        let derivatives: [Patch; PARAMETERS] =
+            [*gx, *gy, along_x(gx), along_y(gx), along_x(gy), along_y(gy), self.values, [[1.0; SIDE]; SIDE]];
         let mut matrix = SMatrix::zeros();
         for i in 0..PARAMETERS {
             for j in 0..=i {

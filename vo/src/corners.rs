@@ -93,7 +93,8 @@ impl CornerScratch {
         }
         let [xx, xy, yy] = &self.window_sums;
         self.strengths.clear();
-        self.strengths.extend(xx.iter().zip(xy).zip(yy).map(|((xx, xy), yy)| smaller_eigenvalue([*xx, *xy, *yy])));
+        self.strengths
+            .extend(xx.iter().zip(xy).zip(yy).map(|((xx, xy), yy)| smaller_eigenvalue([*xx, *xy, *yy])));
         &self.strengths
     }
 }
