@@ -8,7 +8,7 @@
 use geometry::GrayImage;
 use nalgebra::{Matrix2, SMatrix, SVector, Vector2};
 
-use crate::patch::{HALF, Patch, SIDE, correlation, dot, gradients, inside};
+use crate::patch::{HALF, Patch, SIDE, correlation, dot, gradients, inside, vectorized};
 
 /// `(x, y, a11, a12, a21, a22, gain, offset)`.
 const PARAMETERS: usize = 8;
@@ -61,13 +61,20 @@ impl Appearance {
 impl FirstSight {
     /// The patch around `pixel`; `None` at the border, and where nothing could be registered.
     pub(crate) fn new(image: &GrayImage, pixel: Vector2<f32>) -> Option<Self> {
-        let (values, gradient_x, gradient_y) = gradients(image, pixel)?;
-        let mut sight = Self { values, gradient_x, gradient_y, inverse_normal_matrix: SMatrix::zeros() };
-        sight.inverse_normal_matrix = sight.normal_matrix().try_inverse()?;
-        Some(sight)
+        vectorized(
+            #[inline(always)]
+            || {
+                let (values, gradient_x, gradient_y) = gradients(image, pixel)?;
+                let mut sight =
+                    Self { values, gradient_x, gradient_y, inverse_normal_matrix: SMatrix::zeros() };
+                sight.inverse_normal_matrix = sight.normal_matrix().try_inverse()?;
+                Some(sight)
+            },
+        )
     }
 
     /// Sum over the patch of the outer product of the derivatives.
+    #[inline(always)]
     fn normal_matrix(&self) -> SMatrix<f32, PARAMETERS, PARAMETERS> {
         let (gx, gy) = (&self.gradient_x, &self.gradient_y);
         let along_x = |g: &Patch| from_fn(|y, x| g[y][x] * (x as f32 - HALF));
@@ -86,6 +93,14 @@ impl FirstSight {
 
     /// Registers `image` to the first sight, beginning where and how `guess` says.
     pub(crate) fn register(&self, image: &GrayImage, guess: &Appearance) -> Option<Appearance> {
+        vectorized(
+            #[inline(always)]
+            || self.iterate(image, guess),
+        )
+    }
+
+    #[inline(always)]
+    fn iterate(&self, image: &GrayImage, guess: &Appearance) -> Option<Appearance> {
         let mut now = *guess;
         let mut patch = [[0.0; SIDE]; SIDE];
         for _ in 0..MAX_ITERATIONS {
@@ -102,6 +117,7 @@ impl FirstSight {
         (correlation(&self.values, &patch) > MIN_CORRELATION).then_some(now)
     }
 
+    #[inline(always)]
     fn gradient_of_cost(&self, patch: &Patch, now: &Appearance) -> SVector<f32, PARAMETERS> {
         let mut sums = [[0.0f32; SIDE]; PARAMETERS];
         let first = self.values.iter().zip(&self.gradient_x).zip(&self.gradient_y);
@@ -145,11 +161,13 @@ impl Appearance {
     }
 }
 
+#[inline(always)]
 fn from_fn(value: impl Fn(usize, usize) -> f32) -> Patch {
     std::array::from_fn(|y| std::array::from_fn(|x| value(y, x)))
 }
 
 /// Bilinear samples of the warped square; `None` where it leaves the image.
+#[inline(always)]
 fn sample_warped(image: &GrayImage, at: &Appearance) -> Option<Patch> {
     let warp = &at.current_from_first;
     let (across, down) = (warp.column(0).into_owned(), warp.column(1).into_owned());
@@ -167,6 +185,7 @@ fn sample_warped(image: &GrayImage, at: &Appearance) -> Option<Patch> {
 }
 
 /// Bilinear samples from `start` on, `across` apart, all inside the image. In steps that vector units can take together.
+#[inline(always)]
 fn sample_row(image: &GrayImage, start: Vector2<f32>, across: Vector2<f32>) -> [f32; SIDE] {
     let (pixels, stride) = (image.as_slice(), image.width());
     let xs: [f32; SIDE] = std::array::from_fn(|i| start.x + across.x * i as f32);

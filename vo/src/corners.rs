@@ -2,6 +2,8 @@
 
 use geometry::GrayImage;
 
+use crate::patch::vectorized;
+
 /// A corner and how good it is.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Corner {
@@ -27,22 +29,10 @@ pub(crate) fn strongest_corner(
     if x0 >= x1 || y0 >= y1 {
         return None;
     }
-    let width = x1 - x0 + 2 * RADIUS;
-    scratch.reset(width);
-    for y in y0 - RADIUS..y0 + RADIUS {
-        scratch.add_row(image, x0 - RADIUS, y, 1.0);
-    }
-    let mut best: Option<Corner> = None;
-    for y in y0..y1 {
-        scratch.add_row(image, x0 - RADIUS, y + RADIUS, 1.0);
-        for (x, strength) in scratch.strengths(x1 - x0).iter().enumerate() {
-            if best.is_none_or(|b| *strength > b.strength) {
-                best = Some(Corner { x: x0 + x, y, strength: *strength });
-            }
-        }
-        scratch.add_row(image, x0 - RADIUS, y - RADIUS, -1.0);
-    }
-    best
+    vectorized(
+        #[inline(always)]
+        || scratch.strongest(image, (x0, y0), (x1, y1)),
+    )
 }
 
 /// Buffers of [`strongest_corner`], kept between calls.
@@ -58,6 +48,31 @@ pub(crate) struct CornerScratch {
 }
 
 impl CornerScratch {
+    #[inline(always)]
+    fn strongest(
+        &mut self,
+        image: &GrayImage,
+        (x0, y0): (usize, usize),
+        (x1, y1): (usize, usize),
+    ) -> Option<Corner> {
+        let width = x1 - x0 + 2 * RADIUS;
+        self.reset(width);
+        for y in y0 - RADIUS..y0 + RADIUS {
+            self.add_row(image, x0 - RADIUS, y, 1.0);
+        }
+        let mut best: Option<Corner> = None;
+        for y in y0..y1 {
+            self.add_row(image, x0 - RADIUS, y + RADIUS, 1.0);
+            for (x, strength) in self.strengths(x1 - x0).iter().enumerate() {
+                if best.is_none_or(|b| *strength > b.strength) {
+                    best = Some(Corner { x: x0 + x, y, strength: *strength });
+                }
+            }
+            self.add_row(image, x0 - RADIUS, y - RADIUS, -1.0);
+        }
+        best
+    }
+
     fn reset(&mut self, width: usize) {
         for sums in &mut self.column_sums {
             sums.clear();
@@ -66,6 +81,7 @@ impl CornerScratch {
     }
 
     /// Adds `factor` times the products of row `y`, from column `x0` on.
+    #[inline(always)]
     fn add_row(&mut self, image: &GrayImage, x0: usize, y: usize, factor: f32) {
         let [xx, xy, yy] = &mut self.column_sums;
         let width = xx.len();
@@ -83,6 +99,7 @@ impl CornerScratch {
     }
 
     /// Strength of each of `count` pixels in the row whose window has been summed.
+    #[inline(always)]
     fn strengths(&mut self, count: usize) -> &[f32] {
         for (sums, columns) in self.window_sums.iter_mut().zip(&self.column_sums) {
             sums.clear();
@@ -102,6 +119,7 @@ impl CornerScratch {
 /// Side of the window over which gradients are summed.
 const WINDOW: usize = 2 * RADIUS + 1;
 
+#[inline(always)]
 fn smaller_eigenvalue([xx, xy, yy]: [f32; 3]) -> f32 {
     // Differences over two pixels carry a factor 2, their products 4.
     let scale = 1.0 / (4.0 * (WINDOW * WINDOW) as f32);

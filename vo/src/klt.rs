@@ -7,7 +7,7 @@
 use geometry::GrayImage;
 use nalgebra::{Matrix4, Vector2, Vector4};
 
-use crate::patch::{HALF, Patch, SIDE, correlation, dot, gradients, sample};
+use crate::patch::{HALF, Patch, SIDE, correlation, dot, gradients, sample, vectorized};
 use crate::pyramid::Pyramid;
 
 const MAX_ITERATIONS: usize = 12;
@@ -33,8 +33,10 @@ pub(crate) fn approach(
     let levels = previous.levels().iter().zip(current.levels()).enumerate().skip(1).rev();
     levels.fold(guess, |found, (level, (from, to))| {
         // Too near the border of a coarse level, flat or lost there: finer ones may still hold.
-        let template = Template::new(from, to_level(pixel, level));
-        let registered = template.and_then(|template| template.register(to, to_level(found, level)));
+        let registered = vectorized(
+            #[inline(always)]
+            || Template::new(from, to_level(pixel, level))?.register(to, to_level(found, level)),
+        );
         registered.map_or(found, |registered| from_level(registered, level))
     })
 }
@@ -58,6 +60,7 @@ struct Template {
 }
 
 impl Template {
+    #[inline(always)]
     fn new(image: &GrayImage, center: Vector2<f32>) -> Option<Self> {
         let (values, gradient_x, gradient_y) = gradients(image, center)?;
         let mut template = Self { values, gradient_x, gradient_y, inverse_normal_matrix: Matrix4::zeros() };
@@ -66,6 +69,7 @@ impl Template {
     }
 
     /// Sum over the patch of the outer product of `(gx, gy, value, 1)`.
+    #[inline(always)]
     fn normal_matrix(&self) -> Option<Matrix4<f32>> {
         let (gx, gy, t) = (&self.gradient_x, &self.gradient_y, &self.values);
         let (xx, xy, yy) = (dot(gx, gx), dot(gx, gy), dot(gy, gy));
@@ -83,6 +87,7 @@ impl Template {
         textured.then_some(matrix)
     }
 
+    #[inline(always)]
     fn register(&self, image: &GrayImage, start: Vector2<f32>) -> Option<Vector2<f32>> {
         let mut center = start;
         let (mut gain, mut offset) = (1.0, 0.0);
@@ -106,6 +111,7 @@ impl Template {
     }
 
     /// Sum over the patch of `(gx, gy, value, 1)` times the residual.
+    #[inline(always)]
     fn gradient_of_cost(&self, patch: &Patch, gain: f32, offset: f32) -> Vector4<f32> {
         let mut sums = [[0.0f32; SIDE]; 4];
         let template = self.values.iter().zip(&self.gradient_x).zip(&self.gradient_y);

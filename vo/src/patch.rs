@@ -13,7 +13,16 @@ pub(crate) const HALF: f32 = (SIDE as f32 - 1.0) / 2.0;
 /// Grey values, row by row.
 pub(crate) type Patch = [[f32; SIDE]; SIDE];
 
+/// Runs `work` compiled for the widest vector unit at hand. What it calls must be inlined into it to gain.
+///
+/// The result is the same on all: sums are written lane by lane, and nothing is fused or reordered.
+#[inline(always)]
+pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
+    pulp::Arch::new().dispatch(work)
+}
+
 /// The patch around `pixel`, its mean taken out, and its gradients along x and y; `None` where it leaves the image.
+#[inline(always)]
 pub(crate) fn gradients(image: &GrayImage, pixel: Vector2<f32>) -> Option<(Patch, Patch, Patch)> {
     let bordered: [[f32; BORDERED]; BORDERED] = sample(image, pixel.map(|v| v - HALF - 1.0))?;
     let mut values = [[0.0; SIDE]; SIDE];
@@ -30,11 +39,13 @@ pub(crate) fn gradients(image: &GrayImage, pixel: Vector2<f32>) -> Option<(Patch
     Some((values, gradient_x, gradient_y))
 }
 
+#[inline(always)]
 fn mean(patch: &Patch) -> f32 {
     patch.iter().flatten().sum::<f32>() / (SIDE * SIDE) as f32
 }
 
 /// Normalised cross-correlation, in `[-1, 1]`, with a template of mean zero.
+#[inline(always)]
 pub(crate) fn correlation(template: &Patch, patch: &Patch) -> f32 {
     let mean = mean(patch);
     let variance = dot(patch, patch) - mean * mean * (SIDE * SIDE) as f32;
@@ -42,6 +53,7 @@ pub(crate) fn correlation(template: &Patch, patch: &Patch) -> f32 {
 }
 
 /// Sum of the products.
+#[inline(always)]
 pub(crate) fn dot(a: &Patch, b: &Patch) -> f32 {
     // One sum per column, so that the compiler may use vectors.
     let mut sums = [0.0; SIDE];
@@ -59,6 +71,7 @@ pub(crate) fn inside(image: &GrayImage, at: &Vector2<f32>) -> bool {
 }
 
 /// Bilinear samples of a square whose first sample lies at `start`; `None` where it leaves the image.
+#[inline(always)]
 pub(crate) fn sample<const N: usize>(image: &GrayImage, start: Vector2<f32>) -> Option<[[f32; N]; N]> {
     let (x0, y0) = (start.x.floor(), start.y.floor());
     let inside =
