@@ -4,8 +4,12 @@
 //! well-behaved number. Levenberg-Marquardt with a Huber cost; the points, whose blocks are scalars, are eliminated
 //! by the Schur complement (Triggs et al. 2000).
 
+use std::ops::Range;
+
 use geometry::{Se3, skew};
-use nalgebra::{DMatrix, DVector, Matrix2x3, Matrix2x6, Matrix3x6, Matrix6, Vector2, Vector3, Vector6};
+use nalgebra::{
+    DMatrix, DVector, Matrix2x3, Matrix2x6, Matrix3, Matrix3x6, Matrix6, Vector2, Vector3, Vector6,
+};
 
 use crate::lens::LensResidual;
 
@@ -70,20 +74,26 @@ const MIN_DEPTH: f64 = 1e-3;
 impl Problem {
     /// Improves poses, points and lens in place.
     pub(crate) fn solve(&mut self, options: &Options) -> Summary {
-        let prior = self.lens;
-        let cost_of =
-            |problem: &Self| problem.cost(options.huber) + prior_cost(&problem.lens, &prior, options);
-        let mut cost = cost_of(self);
+        // Poses are turned about the window, not about wherever the flight began.
+        let origin = self.poses.last().map_or_else(Vector3::zeros, |pose| center(&pose.camera_from_world));
+        self.move_origin(&origin);
+        let summary = self.minimize(Terms::new(self, options), options);
+        self.move_origin(&-origin);
+        summary
+    }
+
+    fn minimize(&mut self, mut terms: Terms, options: &Options) -> Summary {
+        let mut cost = terms.cost(&View::new(self));
         let mut damping = INITIAL_DAMPING;
         let mut lens_information = 0.0;
         for _ in 0..options.max_iterations {
-            let mut normal = self.linearize(options.huber);
-            lens_information = normal.lens_information(options.lens_information);
-            normal.add_lens_prior(&self.lens, &prior, options.lens_information);
+            let normal = terms.linearize(&View::new(self));
             let before = self.state();
-            let Some(improved) = self.improve(&normal, cost, &mut damping, &cost_of, &before) else { break };
+            let Some(improved) = self.improve(&normal, &terms, cost, &mut damping, &before) else { break };
+            lens_information = terms.lens_information(&normal);
             let gain = (cost - improved) / cost.max(f64::MIN_POSITIVE);
-            cost = improved;
+            let view = View::new(self);
+            cost = if terms.renew_depth_priors(&view) { terms.cost(&view) } else { improved };
             if gain < CONVERGED {
                 break;
             }
@@ -96,15 +106,15 @@ impl Problem {
     fn improve(
         &mut self,
         normal: &Normal,
+        terms: &Terms,
         cost: f64,
         damping: &mut f64,
-        cost_of: &impl Fn(&Self) -> f64,
         before: &State,
     ) -> Option<f64> {
         for _ in 0..5 {
             if let Some(step) = normal.solve(*damping) {
                 self.step(&step);
-                let new_cost = cost_of(self);
+                let new_cost = terms.cost(&View::new(self));
                 if new_cost < cost {
                     *damping = (*damping * 0.2).max(1e-9);
                     return Some(new_cost);
@@ -137,12 +147,20 @@ impl Problem {
     fn step(&mut self, step: &Step) {
         let free = self.poses.iter_mut().filter(|p| !p.fixed);
         for (pose, delta) in free.zip(&step.poses) {
-            pose.camera_from_world = Se3::exp(delta) * pose.camera_from_world;
+            pose.camera_from_world = pose.camera_from_world * Se3::exp(delta);
         }
         for (point, delta) in self.points.iter_mut().zip(&step.inverse_depths) {
             point.inverse_depth = (point.inverse_depth + delta).max(1e-6);
         }
         self.lens.k += step.lens;
+    }
+
+    /// Makes `origin` the world's origin.
+    fn move_origin(&mut self, origin: &Vector3<f64>) {
+        for pose in &mut self.poses {
+            let moved = pose.camera_from_world.rotation * origin;
+            pose.camera_from_world.translation += moved;
+        }
     }
 
     /// Multiplies all lengths by `factor`.
@@ -151,58 +169,87 @@ impl Problem {
         self.points.iter_mut().for_each(|point| point.inverse_depth /= factor);
     }
 
-    fn cost(&self, huber: f64) -> f64 {
-        let of_point = |point: &Point| -> f64 {
-            point
-                .observations
-                .iter()
-                .map(|(pose, seen)| huber_cost(self.residual(point, *pose, seen), huber))
-                .sum()
-        };
-        self.points.iter().map(of_point).sum()
-    }
-
     /// Predicted minus seen, on the plane `z = 1`; `None` where the point is not in front of the camera.
     pub(crate) fn residual(&self, point: &Point, pose: usize, seen: &Vector2<f64>) -> Option<Vector2<f64>> {
-        let target_from_host = self.target_from_host(point.host, pose);
-        let ray_in_host = self.lens.correct(&point.ray_in_host);
-        let q = scaled_point(&target_from_host, &ray_in_host, point.inverse_depth);
-        project_scaled(&q).map(|predicted| predicted - self.lens.correct(seen))
-    }
-
-    fn target_from_host(&self, host: usize, target: usize) -> Se3 {
-        self.poses[target].camera_from_world * self.poses[host].camera_from_world.inverse()
-    }
-
-    fn linearize(&self, huber: f64) -> Normal {
-        let mut columns = Vec::with_capacity(self.poses.len());
-        let mut free = 0;
-        for pose in &self.poses {
-            columns.push((!pose.fixed).then_some(free));
-            free += usize::from(!pose.fixed);
-        }
-        let mut normal = Normal::new(free, self.points.len());
-        for point in &self.points {
-            let mut row = PointRow::default();
-            for (target, seen) in &point.observations {
-                let target_from_host = self.target_from_host(point.host, *target);
-                if let Some(term) = Linearized::new(&target_from_host, &self.lens, point, seen, huber) {
-                    normal.add(&term, columns[point.host], columns[*target], &mut row);
-                }
-            }
-            normal.points.push(row);
-        }
-        normal
+        let (host, target) = (Camera::new(&self.poses[point.host]), Camera::new(&self.poses[pose]));
+        let sight = Sight::new(&host, point, &self.lens);
+        target.project(&sight).map(|predicted| predicted - self.lens.correct(seen))
     }
 }
 
-/// The point in the target's frame, times its inverse depth: finite even at infinity.
-fn scaled_point(target_from_host: &Se3, ray_in_host: &Vector2<f64>, inverse_depth: f64) -> Vector3<f64> {
-    target_from_host.rotation * ray_in_host.push(1.0) + target_from_host.translation * inverse_depth
+fn center(camera_from_world: &Se3) -> Vector3<f64> {
+    -(camera_from_world.rotation.inverse() * camera_from_world.translation)
 }
 
-fn prior_cost(lens: &LensResidual, prior: &LensResidual, options: &Options) -> f64 {
-    options.lens_information * (lens.k - prior.k).powi(2)
+/// A pose as its observations need it.
+struct Camera {
+    rotation: Matrix3<f64>,
+    translation: Vector3<f64>,
+    center: Vector3<f64>,
+}
+
+impl Camera {
+    fn new(pose: &Pose) -> Self {
+        Self {
+            rotation: pose.camera_from_world.rotation_matrix(),
+            translation: pose.camera_from_world.translation,
+            center: center(&pose.camera_from_world),
+        }
+    }
+
+    /// The point in this camera's frame, times its inverse depth: finite even at infinity.
+    fn see(&self, sight: &Sight) -> Vector3<f64> {
+        self.rotation * sight.in_world + self.translation * sight.inverse_depth
+    }
+
+    fn project(&self, sight: &Sight) -> Option<Vector2<f64>> {
+        project_scaled(&self.see(sight))
+    }
+}
+
+/// Poses and lens as one evaluation of all observations needs them.
+struct View<'a> {
+    points: &'a [Point],
+    cameras: Vec<Camera>,
+    lens: LensResidual,
+}
+
+impl<'a> View<'a> {
+    fn new(problem: &'a Problem) -> Self {
+        Self {
+            points: &problem.points,
+            cameras: problem.poses.iter().map(Camera::new).collect(),
+            lens: problem.lens,
+        }
+    }
+
+    fn sight(&self, point: &Point) -> Sight {
+        Sight::new(&self.cameras[point.host], point, &self.lens)
+    }
+}
+
+/// A point as all its observations need it.
+struct Sight {
+    inverse_depth: f64,
+    /// Position in the world, times the inverse depth.
+    in_world: Vector3<f64>,
+    /// Derivative of that by the inverse depth: the centre of the host.
+    by_inverse_depth: Vector3<f64>,
+    /// Derivative of that by the lens.
+    by_lens: Vector3<f64>,
+}
+
+impl Sight {
+    fn new(host: &Camera, point: &Point, lens: &LensResidual) -> Self {
+        let inverse_depth = point.inverse_depth;
+        let ray = lens.correct(&point.ray_in_host).push(1.0);
+        Self {
+            inverse_depth,
+            in_world: host.rotation.tr_mul(&ray) + host.center * inverse_depth,
+            by_inverse_depth: host.center,
+            by_lens: host.rotation.tr_mul(&LensResidual::derivative(&point.ray_in_host).push(0.0)),
+        }
+    }
 }
 
 fn project_scaled(q: &Vector3<f64>) -> Option<Vector2<f64>> {
@@ -225,73 +272,200 @@ fn huber_cost(residual: Option<Vector2<f64>>, huber: f64) -> f64 {
 struct Linearized {
     residual: Vector2<f64>,
     weight: f64,
+    /// By the twist that moves the world under the target; under the host it acts the other way.
     by_target: Matrix2x6<f64>,
-    by_host: Matrix2x6<f64>,
     by_inverse_depth: Vector2<f64>,
     by_lens: Vector2<f64>,
 }
 
 impl Linearized {
     fn new(
-        target_from_host: &Se3,
+        target: &Camera,
         lens: &LensResidual,
-        point: &Point,
+        sight: &Sight,
         seen: &Vector2<f64>,
         huber: f64,
     ) -> Option<Self> {
-        let ray_in_host = lens.correct(&point.ray_in_host);
-        let q = scaled_point(target_from_host, &ray_in_host, point.inverse_depth);
+        let q = target.see(sight);
         let predicted = project_scaled(&q)?;
         let residual = predicted - lens.correct(seen);
         let norm = residual.norm();
-        let by_q = projection_jacobian(&predicted, q.z);
-        let rotation = target_from_host.rotation_matrix();
-        let by_target = by_q * left_perturbation(point.inverse_depth, &q);
-        let by_host = -(by_q * rotation) * left_perturbation(point.inverse_depth, &ray_in_host.push(1.0));
+        let by_world = projection_jacobian(&predicted, q.z) * target.rotation;
+        let by_center = projection_jacobian(&predicted, q.z) * target.translation;
         Some(Self {
             residual,
             weight: if norm <= huber { 1.0 } else { huber / norm },
-            by_target,
-            by_host,
-            by_inverse_depth: by_q * target_from_host.translation,
-            by_lens: by_q * (rotation * LensResidual::derivative(&point.ray_in_host).push(0.0))
-                - LensResidual::derivative(seen),
+            by_target: by_world * twist_jacobian(sight.inverse_depth, &sight.in_world),
+            by_inverse_depth: by_world * sight.by_inverse_depth + by_center,
+            by_lens: by_world * sight.by_lens - LensResidual::derivative(seen),
         })
     }
 }
 
-/// Derivative of a point scaled by its inverse depth by the twist `(translation, rotation)` that moves its frame.
-fn left_perturbation(inverse_depth: f64, q: &Vector3<f64>) -> Matrix3x6<f64> {
+/// Derivative of a point scaled by its inverse depth by the twist `(translation, rotation)` that moves it.
+fn twist_jacobian(inverse_depth: f64, q: &Vector3<f64>) -> Matrix3x6<f64> {
     let mut jacobian = Matrix3x6::zeros();
     jacobian.fixed_view_mut::<3, 3>(0, 0).fill_diagonal(inverse_depth);
     jacobian.fixed_view_mut::<3, 3>(0, 3).copy_from(&-skew(q));
     jacobian
 }
 
-/// What the normal equations hold of one point.
-#[derive(Clone, Debug, Default)]
-struct PointRow {
-    hessian: f64,
-    gradient: f64,
-    /// Off-diagonal blocks: free pose, derivative.
-    coupling: Vec<(usize, Vector6<f64>)>,
-    lens_coupling: f64,
+/// The cost of a problem as a function of what is free in it.
+struct Terms {
+    huber: f64,
+    /// Index among the free poses, of each pose.
+    columns: Vec<Option<usize>>,
+    free: usize,
+    depth_priors: Vec<DepthPrior>,
+    lens_prior: LensResidual,
+    lens_information: f64,
 }
 
-impl PointRow {
-    fn couple(&mut self, pose: usize, block: Vector6<f64>) {
-        match self.coupling.iter_mut().find(|(p, _)| *p == pose) {
-            Some((_, sum)) => *sum += block,
-            None => self.coupling.push((pose, block)),
-        }
+/// Share of an inverse depth over which residuals are linear in it.
+const PARABOLIC: f64 = 0.005;
+
+/// What poses that are held say of a point that one of them hosts: a function of its inverse depth alone, taken as a
+/// parabola once.
+#[derive(Clone, Copy, Default)]
+struct DepthPrior {
+    /// The first observations are in here.
+    observations: usize,
+    inverse_depth: f64,
+    cost: f64,
+    gradient: f64,
+    hessian: f64,
+}
+
+impl DepthPrior {
+    /// Whether the parabola is as good as the observations themselves.
+    fn holds_at(&self, inverse_depth: f64) -> bool {
+        (inverse_depth - self.inverse_depth).abs() <= PARABOLIC * self.inverse_depth
+    }
+
+    fn cost(&self, inverse_depth: f64) -> f64 {
+        let step = inverse_depth - self.inverse_depth;
+        self.cost + (2.0 * self.gradient + self.hessian * step) * step
     }
 }
 
+impl Terms {
+    fn new(problem: &Problem, options: &Options) -> Self {
+        let mut columns = Vec::with_capacity(problem.poses.len());
+        let mut free = 0;
+        for pose in &problem.poses {
+            columns.push((!pose.fixed).then_some(free));
+            free += usize::from(!pose.fixed);
+        }
+        let mut terms = Self {
+            huber: options.huber,
+            columns,
+            free,
+            depth_priors: vec![DepthPrior::default(); problem.points.len()],
+            lens_prior: problem.lens,
+            lens_information: options.lens_information,
+        };
+        terms.renew_depth_priors(&View::new(problem));
+        terms
+    }
+
+    /// Takes the parabolas of the points that have left them anew; whether there were any.
+    fn renew_depth_priors(&mut self, view: &View<'_>) -> bool {
+        if self.lens_information < LENS_HELD {
+            return false;
+        }
+        let mut any = false;
+        for (i, point) in view.points.iter().enumerate() {
+            if self.columns[point.host].is_none() && !self.depth_priors[i].holds_at(point.inverse_depth) {
+                self.depth_priors[i] = self.depth_prior(view, point);
+                any = true;
+            }
+        }
+        any
+    }
+
+    fn depth_prior(&self, view: &View<'_>, point: &Point) -> DepthPrior {
+        let mut prior = DepthPrior { inverse_depth: point.inverse_depth, ..DepthPrior::default() };
+        let sight = view.sight(point);
+        let held = point.observations.iter().take_while(|(target, _)| self.columns[*target].is_none());
+        for (target, seen) in held {
+            prior.observations += 1;
+            let camera = &view.cameras[*target];
+            let term = Linearized::new(camera, &view.lens, &sight, seen, self.huber);
+            prior.cost += huber_cost(term.as_ref().map(|term| term.residual), self.huber);
+            if let Some(term) = term {
+                prior.gradient += term.weight * term.by_inverse_depth.dot(&term.residual);
+                prior.hessian += term.weight * term.by_inverse_depth.norm_squared();
+            }
+        }
+        prior
+    }
+
+    fn cost(&self, view: &View<'_>) -> f64 {
+        let of_point = |(point, prior): (&Point, &DepthPrior)| -> f64 {
+            let sight = view.sight(point);
+            let of_observation = |(pose, seen): &(usize, Vector2<f64>)| {
+                let predicted = view.cameras[*pose].project(&sight);
+                huber_cost(predicted.map(|predicted| predicted - view.lens.correct(seen)), self.huber)
+            };
+            let observed: f64 = point.observations[prior.observations..].iter().map(of_observation).sum();
+            observed + prior.cost(point.inverse_depth)
+        };
+        let observed: f64 = view.points.iter().zip(&self.depth_priors).map(of_point).sum();
+        observed + self.lens_information * (view.lens.k - self.lens_prior.k).powi(2)
+    }
+
+    fn linearize(&self, view: &View<'_>) -> Normal {
+        let mut normal = Normal::new(self.free, view.points.len());
+        for (point, prior) in view.points.iter().zip(&self.depth_priors) {
+            let sight = view.sight(point);
+            let mut row = normal.begin_point(self.columns[point.host]);
+            row.hessian = prior.hessian;
+            row.gradient = prior.gradient + prior.hessian * (point.inverse_depth - prior.inverse_depth);
+            for (target, seen) in &point.observations[prior.observations..] {
+                let camera = &view.cameras[*target];
+                if let Some(term) = Linearized::new(camera, &view.lens, &sight, seen, self.huber) {
+                    normal.add(&term, self.columns[*target], &mut row);
+                }
+            }
+            normal.end_point(row);
+        }
+        let lens = normal.lens_row();
+        normal.hessian[(lens, lens)] += self.lens_information;
+        normal.gradient[lens] += self.lens_information * (view.lens.k - self.lens_prior.k);
+        normal
+    }
+
+    /// What the lens's row alone keeps, beside its prior, when all else is eliminated; nothing where the lens is held.
+    fn lens_information(&self, normal: &Normal) -> f64 {
+        if self.lens_information >= LENS_HELD {
+            return 0.0;
+        }
+        let (reduced, _) = normal.reduced(1e-6);
+        let row = normal.lens_row();
+        reduced.cholesky().map_or(0.0, |c| (c.l_dirty()[(row, row)].powi(2) - self.lens_information).max(0.0))
+    }
+}
+
+/// What the normal equations hold of one point.
+#[derive(Clone, Debug)]
+struct PointRow {
+    hessian: f64,
+    gradient: f64,
+    lens_coupling: f64,
+    host: Option<usize>,
+    /// Its off-diagonal blocks among those of all points; the host's is the first.
+    coupling: Range<usize>,
+}
+
 /// The normal equations of a linearised problem: six rows for each free pose, the last one for the lens.
+///
+/// Of the Hessian, only what is on and below the diagonal.
 struct Normal {
     hessian: DMatrix<f64>,
     gradient: DVector<f64>,
     points: Vec<PointRow>,
+    /// Off-diagonal blocks: free pose, derivative; poses ascending within a point.
+    coupling: Vec<(usize, Vector6<f64>)>,
 }
 
 struct Step {
@@ -313,10 +487,24 @@ impl Normal {
             hessian: DMatrix::zeros(6 * free_poses + 1, 6 * free_poses + 1),
             gradient: DVector::zeros(6 * free_poses + 1),
             points: Vec::with_capacity(points),
+            coupling: Vec::with_capacity(points * (free_poses + 1)),
         }
     }
 
-    fn add(&mut self, term: &Linearized, host: Option<usize>, target: Option<usize>, row: &mut PointRow) {
+    fn begin_point(&mut self, host: Option<usize>) -> PointRow {
+        let start = self.coupling.len();
+        if let Some(host) = host {
+            self.coupling.push((host, Vector6::zeros()));
+        }
+        PointRow { hessian: 0.0, gradient: 0.0, lens_coupling: 0.0, host, coupling: start..start }
+    }
+
+    fn end_point(&mut self, mut row: PointRow) {
+        row.coupling.end = self.coupling.len();
+        self.points.push(row);
+    }
+
+    fn add(&mut self, term: &Linearized, target: Option<usize>, row: &mut PointRow) {
         let (w, r, d) = (term.weight, &term.residual, &term.by_inverse_depth);
         row.hessian += w * d.norm_squared();
         row.gradient += w * d.dot(r);
@@ -324,51 +512,40 @@ impl Normal {
         let lens = self.lens_row();
         self.hessian[(lens, lens)] += w * term.by_lens.norm_squared();
         self.gradient[lens] += w * term.by_lens.dot(r);
-        let ends = [(target, &term.by_target), (host, &term.by_host)];
-        for (pose, jacobian) in ends.iter().filter_map(|(p, j)| Some(((*p)?, *j))) {
-            let mut gradient = self.gradient.fixed_rows_mut::<6>(6 * pose);
-            gradient += jacobian.tr_mul(r) * w;
-            let with_lens = jacobian.tr_mul(&term.by_lens) * w;
-            let mut column = self.hessian.fixed_view_mut::<6, 1>(6 * pose, lens);
-            column += with_lens;
-            let mut mirrored = self.hessian.fixed_view_mut::<1, 6>(lens, 6 * pose);
-            mirrored += with_lens.transpose();
-            row.couple(pose, jacobian.tr_mul(d) * w);
-            self.add_block(pose, pose, &(jacobian.tr_mul(jacobian) * w));
+        if target.is_none() && row.host.is_none() {
+            return;
         }
-        if let (Some(target), Some(host)) = (target, host) {
-            let block: Matrix6<f64> = term.by_target.tr_mul(&term.by_host) * w;
-            self.add_block(target, host, &block);
-            self.add_block(host, target, &block.transpose());
+        let weighted = term.by_target * w;
+        let block = weighted.tr_mul(&term.by_target);
+        let gradient = weighted.tr_mul(r);
+        let with_lens = weighted.tr_mul(&term.by_lens);
+        let coupling = weighted.tr_mul(d);
+        if let Some(target) = target {
+            self.add_pose(target, &block, &gradient, &with_lens);
+            self.coupling.push((target, coupling));
+        }
+        if let Some(host) = row.host {
+            self.add_pose(host, &block, &-gradient, &-with_lens);
+            self.coupling[row.coupling.start].1 -= coupling;
+        }
+        if let (Some(target), Some(host)) = (target, row.host) {
+            let mut below = self.hessian.fixed_view_mut::<6, 6>(6 * target.max(host), 6 * target.min(host));
+            below -= block;
         }
     }
 
-    fn add_block(&mut self, row: usize, column: usize, block: &Matrix6<f64>) {
-        let mut view = self.hessian.fixed_view_mut::<6, 6>(6 * row, 6 * column);
-        view += block;
+    fn add_pose(&mut self, pose: usize, block: &Matrix6<f64>, gradient: &Vector6<f64>, lens: &Vector6<f64>) {
+        let mut diagonal = self.hessian.fixed_view_mut::<6, 6>(6 * pose, 6 * pose);
+        diagonal += block;
+        let mut part = self.gradient.fixed_rows_mut::<6>(6 * pose);
+        part += gradient;
+        let lens_row = self.lens_row();
+        let mut with_lens = self.hessian.fixed_view_mut::<1, 6>(lens_row, 6 * pose);
+        with_lens += lens.transpose();
     }
 
     fn lens_row(&self) -> usize {
         self.gradient.len() - 1
-    }
-
-    fn add_lens_prior(&mut self, lens: &LensResidual, prior: &LensResidual, information: f64) {
-        let row = self.lens_row();
-        self.hessian[(row, row)] += information;
-        self.gradient[row] += information * (lens.k - prior.k);
-    }
-
-    /// What the lens's row alone keeps when all else is eliminated; nothing where the lens is held.
-    fn lens_information(&self, prior: f64) -> f64 {
-        if prior >= LENS_HELD {
-            return 0.0;
-        }
-        let (mut reduced, _) = self.reduced(1e-6);
-        let row = self.lens_row();
-        // Without any prior the row may be singular.
-        reduced[(row, row)] += prior;
-        let unit = DVector::from_fn(row + 1, |i, _| if i == row { 1.0 } else { 0.0 });
-        reduced.cholesky().map_or(0.0, |c| (1.0 / c.solve(&unit)[row] - prior).max(0.0))
     }
 
     /// The normal equations of poses and lens, with the points eliminated.
@@ -378,9 +555,34 @@ impl Normal {
             hessian[(i, i)] *= 1.0 + damping;
         }
         for row in &self.points {
-            eliminate(row, damping, &mut hessian, &mut gradient);
+            self.eliminate(row, damping, &mut hessian, &mut gradient);
         }
         (hessian, gradient)
+    }
+
+    fn eliminate(
+        &self,
+        row: &PointRow,
+        damping: f64,
+        hessian: &mut DMatrix<f64>,
+        gradient: &mut DVector<f64>,
+    ) {
+        let inverse = 1.0 / damped(row.hessian, damping);
+        let lens = self.lens_row();
+        gradient[lens] -= row.lens_coupling * inverse * row.gradient;
+        hessian[(lens, lens)] -= row.lens_coupling * inverse * row.lens_coupling;
+        let coupling = &self.coupling[row.coupling.clone()];
+        for (i, (a, block_a)) in coupling.iter().enumerate() {
+            let scaled = block_a * inverse;
+            let mut part = gradient.fixed_rows_mut::<6>(6 * a);
+            part -= scaled * row.gradient;
+            let mut part = hessian.fixed_view_mut::<1, 6>(lens, 6 * a);
+            part -= (scaled * row.lens_coupling).transpose();
+            for (b, block_b) in &coupling[..=i] {
+                let mut part = hessian.fixed_view_mut::<6, 6>(6 * a, 6 * b);
+                part -= scaled * block_b.transpose();
+            }
+        }
     }
 
     /// The damped step; `None` where the reduced system is not positive definite.
@@ -388,14 +590,15 @@ impl Normal {
         let (hessian, gradient) = self.reduced(damping);
         let solution = -hessian.cholesky()?.solve(&gradient);
         let lens = solution[self.lens_row()];
-        let pose_step = |pose: usize| solution.fixed_rows::<6>(6 * pose).into_owned();
+        let pose_step = |pose: usize| solution.fixed_rows::<6>(6 * pose);
         let inverse_depths = self.points.iter().map(|row| {
-            let coupled: f64 = row.coupling.iter().map(|(pose, block)| block.dot(&pose_step(*pose))).sum();
+            let coupling = &self.coupling[row.coupling.clone()];
+            let coupled: f64 = coupling.iter().map(|(pose, block)| block.dot(&pose_step(*pose))).sum();
             -(row.gradient + coupled + row.lens_coupling * lens) / damped(row.hessian, damping)
         });
         Some(Step {
             inverse_depths: inverse_depths.collect(),
-            poses: (0..self.lens_row() / 6).map(pose_step).collect(),
+            poses: (0..self.lens_row() / 6).map(|pose| pose_step(pose).into_owned()).collect(),
             lens,
         })
     }
@@ -403,27 +606,6 @@ impl Normal {
 
 fn damped(hessian: f64, damping: f64) -> f64 {
     hessian * (1.0 + damping) + 1e-12
-}
-
-fn eliminate(row: &PointRow, damping: f64, hessian: &mut DMatrix<f64>, gradient: &mut DVector<f64>) {
-    let inverse = 1.0 / damped(row.hessian, damping);
-    let lens = gradient.len() - 1;
-    gradient[lens] -= row.lens_coupling * inverse * row.gradient;
-    hessian[(lens, lens)] -= row.lens_coupling * inverse * row.lens_coupling;
-    for (a, block_a) in &row.coupling {
-        let scaled = block_a * inverse;
-        let mut part = gradient.fixed_rows_mut::<6>(6 * a);
-        part -= scaled * row.gradient;
-        let with_lens = scaled * row.lens_coupling;
-        let mut part = hessian.fixed_view_mut::<6, 1>(6 * a, lens);
-        part -= with_lens;
-        let mut part = hessian.fixed_view_mut::<1, 6>(lens, 6 * a);
-        part -= with_lens.transpose();
-        for (b, block_b) in &row.coupling {
-            let mut part = hessian.fixed_view_mut::<6, 6>(6 * a, 6 * b);
-            part -= scaled * block_b.transpose();
-        }
-    }
 }
 
 /// The pose of one camera from points that are held: robust Gauss-Newton from `start`.
@@ -445,7 +627,7 @@ pub(crate) fn refine_pose(
             let Some(predicted) = project_scaled(&q) else { continue };
             let residual = predicted - pixel;
             let by_q = projection_jacobian(&predicted, q.z);
-            let jacobian = by_q * left_perturbation(1.0, &q);
+            let jacobian = by_q * twist_jacobian(1.0, &q);
             // Geman-McClure: what is far off says nothing at all.
             let ratio = huber * huber / (huber * huber + residual.norm_squared());
             let weight = ratio * ratio;
@@ -482,12 +664,8 @@ mod tests {
             let mut point =
                 Point { host: 0, ray_in_host: Vector2::new(x, y), inverse_depth, observations: Vec::new() };
             for target in 1..5 {
-                let q = scaled_point(
-                    &problem.target_from_host(0, target),
-                    &point.ray_in_host,
-                    point.inverse_depth,
-                );
-                point.observations.push((target, project_scaled(&q).unwrap()));
+                let predicted = problem.residual(&point, target, &Vector2::zeros()).unwrap();
+                point.observations.push((target, predicted));
             }
             problem.points.push(point);
         }
@@ -516,33 +694,56 @@ mod tests {
 
     #[test]
     fn derivatives_agree_with_differences() {
-        let problem = exact_problem();
-        let (point, seen) = (&problem.points[17], Vector2::new(0.1, -0.1));
-        let target_from_host = problem.target_from_host(0, 3);
-        let lens = LensResidual { k: -0.02 };
-        let bent = |lens: &LensResidual, target_from_host: &Se3, inverse_depth: f64| {
-            let ray_in_host = lens.correct(&point.ray_in_host);
-            let q = scaled_point(target_from_host, &ray_in_host, inverse_depth);
-            project_scaled(&q).unwrap() - lens.correct(&seen)
-        };
-        let residual =
-            |target_from_host: &Se3, inverse_depth: f64| bent(&lens, target_from_host, inverse_depth);
-        let term = Linearized::new(&target_from_host, &lens, point, &seen, 1.0).unwrap();
         const STEP: f64 = 1e-6;
+        let mut problem = exact_problem();
+        problem.lens.k = -0.02;
+        let (point, host, target) = (problem.points[17].clone(), 0, 3);
+        let seen = Vector2::new(0.1, -0.1);
+        let residual = |change: &dyn Fn(&mut Problem, &mut Point)| {
+            let (mut problem, mut point) = (problem.clone(), point.clone());
+            change(&mut problem, &mut point);
+            problem.residual(&point, target, &seen).unwrap()
+        };
+        let difference = |change: &dyn Fn(&mut Problem, &mut Point, f64)| {
+            (residual(&|problem, point| change(problem, point, STEP))
+                - residual(&|problem, point| change(problem, point, -STEP)))
+                / (2.0 * STEP)
+        };
+        let sight = Sight::new(&Camera::new(&problem.poses[host]), &point, &problem.lens);
+        let camera = Camera::new(&problem.poses[target]);
+        let term = Linearized::new(&camera, &problem.lens, &sight, &seen, 1.0).unwrap();
         for i in 0..6 {
-            let twist = Vector6::from_fn(|row, _| if row == i { STEP } else { 0.0 });
-            let by_target = residual(&(Se3::exp(&twist) * target_from_host), point.inverse_depth)
-                - residual(&(Se3::exp(&-twist) * target_from_host), point.inverse_depth);
-            assert!((by_target / (2.0 * STEP) - term.by_target.column(i)).norm() < 1e-7);
-            let by_host = residual(&(target_from_host * Se3::exp(&-twist)), point.inverse_depth)
-                - residual(&(target_from_host * Se3::exp(&twist)), point.inverse_depth);
-            assert!((by_host / (2.0 * STEP) - term.by_host.column(i)).norm() < 1e-7);
+            let by_pose = |moved: usize| {
+                difference(&|problem, _, step| {
+                    let twist = Vector6::from_fn(|row, _| if row == i { step } else { 0.0 });
+                    let pose = &mut problem.poses[moved].camera_from_world;
+                    *pose = *pose * Se3::exp(&twist);
+                })
+            };
+            assert!((by_pose(target) - term.by_target.column(i)).norm() < 1e-7);
+            assert!((by_pose(host) + term.by_target.column(i)).norm() < 1e-7);
         }
-        let by_depth = residual(&target_from_host, point.inverse_depth + STEP)
-            - residual(&target_from_host, point.inverse_depth - STEP);
-        assert!((by_depth / (2.0 * STEP) - term.by_inverse_depth).norm() < 1e-7);
-        let with = |k| bent(&LensResidual { k }, &target_from_host, point.inverse_depth);
-        assert!(((with(lens.k + STEP) - with(lens.k - STEP)) / (2.0 * STEP) - term.by_lens).norm() < 1e-7);
+        let by_depth = difference(&|_, point, step| point.inverse_depth += step);
+        assert!((by_depth - term.by_inverse_depth).norm() < 1e-7);
+        let by_lens = difference(&|problem, _, step| problem.lens.k += step);
+        assert!((by_lens - term.by_lens).norm() < 1e-7);
+    }
+
+    #[test]
+    fn a_window_far_from_the_origin_is_solved_as_well() {
+        let far = Vector3::new(2e3, -5e3, 300.0);
+        let mut near = exact_problem();
+        for (i, point) in near.points.iter_mut().enumerate() {
+            point.inverse_depth *= if i % 2 == 0 { 1.05 } else { 0.96 };
+        }
+        let mut distant = near.clone();
+        distant.move_origin(&-far);
+        near.solve(&OPTIONS);
+        distant.solve(&OPTIONS);
+        distant.move_origin(&far);
+        for (a, b) in near.poses.iter().zip(&distant.poses) {
+            assert!((a.camera_from_world.inverse() * b.camera_from_world).log().norm() < 1e-8);
+        }
     }
 
     #[test]

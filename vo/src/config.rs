@@ -9,6 +9,6 @@ pub struct VoConfig {
 
 impl Default for VoConfig {
     fn default() -> Self {
-        Self { max_tracks: 500 }
+        Self { max_tracks: 400 }
     }
 }

@@ -6,10 +6,12 @@ use nalgebra::Vector2;
 use crate::affine::{Appearance, FirstSight};
 use crate::corners::{self, CornerScratch};
 use crate::klt;
-use crate::pyramid::Pyramid;
+use crate::pyramid::{Pyramid, from_level};
 
 const LEVELS: usize = 4;
-/// A cell with no corner stronger than this stays empty; in squared grey levels per pixel.
+/// The level of the pyramid at which corners are looked for.
+const SEARCHED_LEVEL: usize = 1;
+/// A cell with no corner stronger than this stays empty; in squared grey levels per pixel of that level.
 const MIN_CORNER_STRENGTH: f32 = 8.0;
 /// Features closer than this many cells to another are not started.
 const MIN_DISTANCE_CELLS: f32 = 0.5;
@@ -121,12 +123,21 @@ impl FeatureTracker {
             if self.grid.is_occupied(cell) {
                 continue;
             }
-            let (from, to) = self.grid.bounds(cell);
-            let corner = corners::strongest_corner(&self.current.levels()[0], from, to, &mut self.scratch);
-            if let Some(corner) = corner.filter(|c| c.strength > MIN_CORNER_STRENGTH) {
-                self.start(Vector2::new(corner.x as f32 + 0.5, corner.y as f32 + 0.5), camera);
+            if let Some(corner) = self.corner_in(cell) {
+                self.start(corner, camera);
             }
         }
+    }
+
+    /// The strongest corner of a cell, found at half the resolution: a quarter of the work, and less noise.
+    fn corner_in(&mut self, cell: usize) -> Option<Vector2<f32>> {
+        let level = SEARCHED_LEVEL.min(self.current.levels().len() - 1);
+        let image = &self.current.levels()[level];
+        let ((x0, y0), (x1, y1)) = self.grid.bounds(cell);
+        let (from, to) = ((x0 >> level, y0 >> level), (x1 >> level, y1 >> level));
+        let corner = corners::strongest_corner(image, from, to, &mut self.scratch)?;
+        let pixel = Vector2::new(corner.x as f32, corner.y as f32);
+        (corner.strength > MIN_CORNER_STRENGTH).then(|| from_level(pixel, level))
     }
 
     fn start(&mut self, pixel: Vector2<f32>, camera: &PinholeCamera) {

@@ -8,11 +8,11 @@ use geometry::GrayImage;
 use nalgebra::{Matrix4, Vector2, Vector4};
 
 use crate::patch::{HALF, Patch, SIDE, correlation, dot, gradients, sample, vectorized};
-use crate::pyramid::Pyramid;
+use crate::pyramid::{Pyramid, from_level, to_level};
 
 const MAX_ITERATIONS: usize = 12;
 /// A step below this many pixels ends the iteration.
-const CONVERGED_PX: f32 = 0.02;
+const CONVERGED_PX: f32 = 0.1;
 /// A patch that wanders further than this from where its level began is lost.
 const MAX_WANDER_PX: f32 = 10.0;
 /// Smallest accepted correlation between template and found patch.
@@ -39,16 +39,6 @@ pub(crate) fn approach(
         );
         registered.map_or(found, |registered| from_level(registered, level))
     })
-}
-
-fn to_level(pixel: Vector2<f32>, level: usize) -> Vector2<f32> {
-    let scale = 1.0 / (1 << level) as f32;
-    pixel.map(|v| (v + 0.5) * scale - 0.5)
-}
-
-fn from_level(pixel: Vector2<f32>, level: usize) -> Vector2<f32> {
-    let scale = (1 << level) as f32;
-    pixel.map(|v| (v + 0.5) * scale - 0.5)
 }
 
 /// A patch with all that registration needs of it.

@@ -1,6 +1,7 @@
 //! Image pyramids.
 
 use geometry::GrayImage;
+use nalgebra::Vector2;
 
 /// An image and its reductions by two, finest first, reused from frame to frame.
 ///
@@ -40,6 +41,18 @@ impl Pyramid {
     pub(crate) fn size(&self) -> (usize, usize) {
         self.levels[0].size()
     }
+}
+
+/// Where a pixel of the finest level is in `level`.
+pub(crate) fn to_level(pixel: Vector2<f32>, level: usize) -> Vector2<f32> {
+    let scale = 1.0 / (1 << level) as f32;
+    pixel.map(|v| (v + 0.5) * scale - 0.5)
+}
+
+/// Where a pixel of `level` is in the finest.
+pub(crate) fn from_level(pixel: Vector2<f32>, level: usize) -> Vector2<f32> {
+    let scale = (1 << level) as f32;
+    pixel.map(|v| (v + 0.5) * scale - 0.5)
 }
 
 fn halve(finer: &GrayImage, coarser: &mut GrayImage) {
