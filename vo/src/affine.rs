@@ -188,22 +188,41 @@ fn sample_warped(image: &GrayImage, at: &Appearance) -> Option<Patch> {
 #[inline(always)]
 fn sample_row(image: &GrayImage, start: Vector2<f32>, across: Vector2<f32>) -> [f32; SIDE] {
     let (pixels, stride) = (image.as_slice(), image.width());
-    let xs: [f32; SIDE] = std::array::from_fn(|i| start.x + across.x * i as f32);
-    let ys: [f32; SIDE] = std::array::from_fn(|i| start.y + across.y * i as f32);
-    let (columns, rows) = (xs.map(|x| x as i32), ys.map(|y| y as i32));
-    let mut corners = [[0.0f32; SIDE]; 4];
+    let (max_x, max_y) = ((image.width() - 2) as f32, (image.height() - 2) as f32);
+    let mut first = [0i32; SIDE];
+    let (mut ax, mut ay) = ([0.0f32; SIDE], [0.0f32; SIDE]);
     for i in 0..SIDE {
-        let at = rows[i] as usize * stride + columns[i] as usize;
-        let (top, bottom) = (&pixels[at..at + 2], &pixels[at + stride..at + stride + 2]);
-        (corners[0][i], corners[1][i]) = (f32::from(top[0]), f32::from(top[1]));
-        (corners[2][i], corners[3][i]) = (f32::from(bottom[0]), f32::from(bottom[1]));
+        let x = (start.x + across.x * i as f32).max(0.0).min(max_x);
+        let y = (start.y + across.y * i as f32).max(0.0).min(max_y);
+        let (column, row) = (whole(x), whole(y));
+        (ax[i], ay[i]) = (x - column as f32, y - row as f32);
+        first[i] = row * stride as i32 + column;
     }
-    std::array::from_fn(|i| {
-        let (ax, ay) = (xs[i] - columns[i] as f32, ys[i] - rows[i] as f32);
-        let top = corners[0][i] + ax * (corners[1][i] - corners[0][i]);
-        let bottom = corners[2][i] + ax * (corners[3][i] - corners[2][i]);
-        top + ay * (bottom - top)
-    })
+    // The four pixels around each sample in one word.
+    let mut around = [0u32; SIDE];
+    for i in 0..SIDE {
+        let at = first[i] as usize;
+        let near = &pixels[at..at + stride + 2];
+        around[i] = u32::from_le_bytes([near[0], near[1], near[stride], near[stride + 1]]);
+    }
+    let mut row = [0.0; SIDE];
+    for i in 0..SIDE {
+        let corner = |shift: u32| ((around[i] >> shift) & 0xff) as i32 as f32;
+        let top = corner(0) + ax[i] * (corner(8) - corner(0));
+        let bottom = corner(16) + ax[i] * (corner(24) - corner(16));
+        row[i] = top + ay[i] * (bottom - top);
+    }
+    row
+}
+
+/// A whole number such that `v` lies between it and the next; for `0 <= v < 2^22`.
+///
+/// `as i32` saturates, which vector units have no instruction for.
+#[inline(always)]
+fn whole(v: f32) -> i32 {
+    // Here floating point numbers are 1 apart, so that adding rounds.
+    const ONE_APART: f32 = 12_582_912.0;
+    (v - 0.5 + ONE_APART).to_bits() as i32 - ONE_APART.to_bits() as i32
 }
 
 #[cfg(test)]
@@ -234,6 +253,14 @@ mod tests {
     fn error_px(shift: [f64; 2], warp: Matrix2<f64>, gain: f64, offset: f64) -> f64 {
         let at = found(&scene(shift, warp, gain, offset)).expect("lost");
         (at.pixel.map(f64::from) - CENTER - Vector2::from(shift)).norm()
+    }
+
+    #[test]
+    fn a_sample_lies_between_its_pixels() {
+        for v in [0.0f32, 0.2, 0.5, 0.999, 1.0, 2.5, 17.499, 639.0, 1240.75, 4_000_000.0] {
+            let rest = v - whole(v) as f32;
+            assert!((0.0..=1.0).contains(&rest) && whole(v) >= 0, "{v}: {}", whole(v));
+        }
     }
 
     #[test]

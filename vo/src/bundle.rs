@@ -85,19 +85,20 @@ impl Problem {
     fn minimize(&mut self, mut terms: Terms, options: &Options) -> Summary {
         let mut cost = terms.cost(&View::new(self));
         let mut damping = INITIAL_DAMPING;
-        let mut lens_information = 0.0;
+        let mut last = None;
         for _ in 0..options.max_iterations {
             let normal = terms.linearize(&View::new(self));
             let before = self.state();
             let Some(improved) = self.improve(&normal, &terms, cost, &mut damping, &before) else { break };
-            lens_information = terms.lens_information(&normal);
             let gain = (cost - improved) / cost.max(f64::MIN_POSITIVE);
             let view = View::new(self);
             cost = if terms.renew_depth_priors(&view) { terms.cost(&view) } else { improved };
+            last = Some(normal);
             if gain < CONVERGED {
                 break;
             }
         }
+        let lens_information = last.map_or(0.0, |normal| terms.lens_information(&normal));
         let count = self.points.iter().map(|p| p.observations.len()).sum::<usize>().max(1);
         Summary { mean_cost: cost / count as f64, lens_information }
     }

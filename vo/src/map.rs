@@ -17,7 +17,7 @@ const MAX_KEYFRAMES: usize = 30;
 /// Observations further than this from their prediction are taken out, in pixels.
 const OUTLIER_PX: f64 = 2.0;
 const HUBER_PX: f64 = 0.5;
-const MAX_ITERATIONS: usize = 6;
+const MAX_ITERATIONS: usize = 4;
 /// Two rays to a new point must differ by this many pixels beyond what rotation explains.
 const MIN_PARALLAX_PX: f64 = 1.0;
 

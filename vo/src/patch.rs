@@ -41,7 +41,13 @@ pub(crate) fn gradients(image: &GrayImage, pixel: Vector2<f32>) -> Option<(Patch
 
 #[inline(always)]
 fn mean(patch: &Patch) -> f32 {
-    patch.iter().flatten().sum::<f32>() / (SIDE * SIDE) as f32
+    let mut sums = [0.0; SIDE];
+    for row in patch {
+        for x in 0..SIDE {
+            sums[x] += row[x];
+        }
+    }
+    sums.iter().sum::<f32>() / (SIDE * SIDE) as f32
 }
 
 /// Normalised cross-correlation, in `[-1, 1]`, with a template of mean zero.
@@ -65,9 +71,10 @@ pub(crate) fn dot(a: &Patch, b: &Patch) -> f32 {
     sums.iter().sum()
 }
 
-/// Whether a bilinear sample at `at` needs nothing from outside the image.
+/// Whether a bilinear sample at `at` needs nothing from outside the image, with a pixel to spare for rounding.
+#[inline(always)]
 pub(crate) fn inside(image: &GrayImage, at: &Vector2<f32>) -> bool {
-    at.x >= 0.0 && at.y >= 0.0 && (at.x as usize) + 1 < image.width() && (at.y as usize) + 1 < image.height()
+    at.x >= 0.0 && at.y >= 0.0 && (at.x as usize) + 2 < image.width() && (at.y as usize) + 2 < image.height()
 }
 
 /// Bilinear samples of a square whose first sample lies at `start`; `None` where it leaves the image.
