@@ -26,6 +26,7 @@ mod folder;
 mod kitti;
 mod open;
 mod read_ahead;
+mod samples;
 #[cfg(test)]
 mod scripted;
 mod sequence;
@@ -42,5 +43,6 @@ pub use dataset::{Dataset, GroundTruth, SourceInfo};
 pub use error::DatasetError;
 pub use open::{SourceSpec, open, open_ahead};
 pub use read_ahead::ReadAhead;
+pub use samples::read_samples;
 pub use undistorted::Undistorted;
 pub use window::{Window, WindowSpec};
