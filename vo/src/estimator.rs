@@ -1,5 +1,7 @@
 //! The estimator: one frame in, one odometry out.
 
+use std::sync::Arc;
+
 use geometry::{Frame, PinholeCamera, Se3, Timestamp};
 use nalgebra::{Matrix6, Vector2, Vector3, Vector6};
 
@@ -8,7 +10,8 @@ use crate::features::{Expectation, Feature, FeatureTracker};
 use crate::initializer::{FirstMap, Initializer};
 use crate::lens::{LensEstimate, LensResidual};
 use crate::map::{Keyframe, Map, rays};
-use crate::{KeyframeView, Odometry, PointView, TrackView, TrackingState, VoConfig};
+use crate::scale::MetricScale;
+use crate::{DepthPrior, KeyframeView, Odometry, PointView, ScaleSample, TrackView, TrackingState, VoConfig};
 
 /// Fewer points that agree with the pose, and the frame is lost.
 const MIN_INLIERS: usize = 15;
@@ -41,6 +44,7 @@ pub struct VisualOdometry {
     /// What is known of the lens from earlier maps.
     lens: LensEstimate,
     reset_count: u32,
+    scale: MetricScale,
 }
 
 #[derive(Debug)]
@@ -82,6 +86,7 @@ impl VisualOdometry {
     /// An estimator that has seen nothing.
     pub fn new(config: VoConfig) -> Self {
         Self {
+            scale: MetricScale::new(&config.scale),
             config,
             features: None,
             phase: Phase::Initializing(Initializer::new(1.0, LensResidual::default())),
@@ -91,12 +96,35 @@ impl VisualOdometry {
         }
     }
 
+    /// Reads the scale from `prior` too, whatever else tells it.
+    pub fn with_depth_prior(mut self, prior: Arc<dyn DepthPrior>) -> Self {
+        self.scale.set_prior(prior);
+        self
+    }
+
+    /// A height above the ground, straight down, in metres: from a rangefinder, while flying. It may come before the frame of
+    /// its moment, or up to three seconds after it.
+    pub fn add_height(&mut self, stamp: Timestamp, height_m: f64) {
+        self.scale.add_height(ScaleSample { stamp, value: height_m });
+    }
+
+    /// A speed of the camera through the world in metres per second, while flying. It must come before the frame that follows
+    /// its moment.
+    pub fn add_speed(&mut self, stamp: Timestamp, speed_mps: f64) {
+        self.scale.add_speed(ScaleSample { stamp, value: speed_mps });
+    }
+
     /// Takes the next frame and says where its camera is.
     ///
-    /// The world is the first frame's camera, its unit the median depth of the first map. Never fails: a frame that
-    /// can't be used (black, of another size, after a long gap) is [`TrackingState::Lost`] or starts a new map, which
-    /// [`Odometry::reset_count`] counts.
+    /// The world is the first frame's camera, its unit the metre where [`VoConfig::scale`] tells it and else the median depth
+    /// of the first map. Never fails: a frame that can't be used (black, of another size, after a long gap) is
+    /// [`TrackingState::Lost`] or starts a new map, which [`Odometry::reset_count`] counts.
     pub fn register_frame(&mut self, frame: &Frame) -> Odometry {
+        let in_map_units = self.register(frame);
+        self.scale.apply(in_map_units)
+    }
+
+    fn register(&mut self, frame: &Frame) -> Odometry {
         if self.must_restart(frame) {
             self.restart(frame);
         }
@@ -164,6 +192,7 @@ impl VisualOdometry {
         let mut map = Map::new(pixel_size(frame), self.lens);
         let start = self.last.as_ref().map_or(Se3::identity(), |last| last.camera_from_world);
         let mut problem = first.problem;
+        self.scale.begin_map(&start.inverse(), false);
         for pose in &mut problem.poses {
             pose.camera_from_world = pose.camera_from_world * start;
         }
@@ -247,6 +276,7 @@ impl VisualOdometry {
             state,
             reset_count: self.reset_count,
             inlier_count: 0,
+            scale: None,
             scale_sigma: None,
             tracks: tracks.iter().map(|f| track_view(f, false)).collect(),
             points: Vec::new(),

@@ -15,8 +15,10 @@ mod map;
 mod odometry;
 mod patch;
 mod pyramid;
+mod scale;
 mod two_view;
 
 pub use config::VoConfig;
 pub use estimator::VisualOdometry;
 pub use odometry::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
+pub use scale::{DepthPrior, ScaleSample, ScaleSource};

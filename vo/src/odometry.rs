@@ -32,7 +32,7 @@ pub struct TrackView {
 pub struct PointView {
     /// Identity: that of its track.
     pub id: u64,
-    /// Position in the world, in the units of the trajectory.
+    /// Position in the world, in the unit of the pose.
     pub point_in_world: Vector3<f64>,
 }
 
@@ -52,11 +52,13 @@ pub struct Odometry {
     pub stamp: Timestamp,
     /// Sequence number of the frame.
     pub seq: u64,
-    /// The pose; the world is the first tracked camera. In metres only where `scale_sigma` is `Some`.
+    /// The pose; the world is the first tracked camera. In metres where `scale` is known, and else in map units from
+    /// where it became unknown.
     pub world_from_camera: Se3,
     /// Velocity in the world, units of the pose per second.
     pub velocity_in_world: Vector3<f64>,
-    /// Covariance of the pose's error as a tangent `(translation, rotation)` in the camera's frame.
+    /// Covariance of the pose's error as a tangent `(translation, rotation)` in the camera's frame, in the unit of the
+    /// pose. Where that is the metre, what the scale's uncertainty makes of the whole way is part of it.
     pub covariance: Matrix6<f64>,
     /// How far to believe it.
     pub state: TrackingState,
@@ -64,8 +66,11 @@ pub struct Odometry {
     pub reset_count: u32,
     /// Tracks that agree with the pose.
     pub inlier_count: usize,
-    /// Relative standard deviation of the metric scale; `None` where no source of scale is at hand and lengths
-    /// are in an arbitrary unit.
+    /// Metres per map unit; `None` where no source of scale has told it yet, and all lengths here are in map units: one is
+    /// the median depth of the scene where the map began. From the first frame with a scale on, positions are what they would be
+    /// had it been known before; a consumer must not difference across that frame.
+    pub scale: Option<f64>,
+    /// Standard deviation of `scale` relative to it; `None` together with it.
     pub scale_sigma: Option<f64>,
     /// The features in this frame.
     pub tracks: Vec<TrackView>,

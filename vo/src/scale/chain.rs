@@ -1,0 +1,173 @@
+//! Metres along the way: the sum of its segments, each by the scale of its time.
+//!
+//! The map keeps its own unit. A keyframe's metric place is that of the keyframe before plus the segment between them times
+//! the scale known when the segment was flown, so that knowing the scale better later moves nothing that lies behind.
+
+use std::collections::VecDeque;
+
+use geometry::Timestamp;
+use nalgebra::Vector3;
+
+use crate::KeyframeView;
+
+/// A scale and its standard deviation relative to it.
+pub(crate) type Scale = (f64, f64);
+
+/// The way from keyframe to keyframe, in map units and in metres.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct MetricChain {
+    /// Those that the map may still move, and the one before.
+    links: VecDeque<Link>,
+    /// Where the place is from which the way goes on without a keyframe.
+    start: Place,
+    scale: Option<Scale>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    stamp: Timestamp,
+    /// Scale of the way from the link before to this one.
+    scale: Option<Scale>,
+    place: Place,
+}
+
+/// A place in the map and in metres.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    in_map: Vector3<f64>,
+    /// In map units, from where the scale became unknown, as long as it is.
+    pub(crate) metric: Vector3<f64>,
+    /// How far this place is off for a scale that was too large by a standard deviation all the way.
+    pub(crate) scale_error: Vector3<f64>,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self { in_map: Vector3::zeros(), metric: Vector3::zeros(), scale_error: Vector3::zeros() }
+    }
+}
+
+impl Place {
+    fn moved_to(&self, in_map: &Vector3<f64>, scale: Option<Scale>) -> Self {
+        let (factor, sigma) = scale.unwrap_or((1.0, 0.0));
+        let step = (in_map - self.in_map) * factor;
+        Self { in_map: *in_map, metric: self.metric + step, scale_error: self.scale_error + step * sigma }
+    }
+}
+
+impl MetricChain {
+    /// Where a position of the map lies.
+    pub(crate) fn place(&self, in_map: &Vector3<f64>) -> Place {
+        self.links.back().map_or(&self.start, |link| &link.place).moved_to(in_map, self.scale)
+    }
+
+    /// Where the keyframe with this stamp lies.
+    pub(crate) fn keyframe(&self, stamp: Timestamp) -> Option<&Place> {
+        let index = self.links.binary_search_by_key(&stamp, |link| link.stamp).ok()?;
+        self.links.get(index).map(|link| &link.place)
+    }
+
+    pub(crate) fn scale(&self) -> Option<Scale> {
+        self.scale
+    }
+
+    /// From now on with this scale. The first that is known holds for the way since there was none, too.
+    pub(crate) fn set_scale(&mut self, scale: Option<Scale>) {
+        if self.scale.is_none() && scale.is_some() {
+            for link in &mut self.links {
+                *link = Link { scale, place: self.start.moved_to(&link.place.in_map, scale), ..*link };
+            }
+        }
+        self.scale = scale;
+    }
+
+    /// Another map begins at `in_map`, which lies where the last one has it. Its unit is another where `scale` is not the
+    /// present one.
+    pub(crate) fn begin_map(&mut self, in_map: &Vector3<f64>, scale: Option<Scale>) {
+        self.start = self.place(in_map);
+        self.links.clear();
+        self.scale = scale;
+    }
+
+    /// The map has moved its newest keyframes, and has perhaps new ones.
+    pub(crate) fn revise(&mut self, keyframes: &[KeyframeView]) {
+        let Some(first) = keyframes.first() else { return };
+        let known = std::mem::take(&mut self.links);
+        self.links.extend(known.iter().rfind(|link| link.stamp < first.stamp));
+        for keyframe in keyframes {
+            let (stamp, in_map) = (keyframe.stamp, keyframe.world_from_camera.translation);
+            let old = known.binary_search_by_key(&stamp, |link| link.stamp).ok();
+            let scale = old.and_then(|index| known.get(index)).map_or(self.scale, |link| link.scale);
+            let previous = self.links.back().map_or(&self.start, |link| &link.place);
+            let place = previous.moved_to(&in_map, scale);
+            self.links.push_back(Link { stamp, scale, place });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use geometry::Se3;
+
+    use super::*;
+
+    /// A keyframe at `x` on the first axis.
+    fn keyframe(index: i64, x: f64) -> KeyframeView {
+        let world_from_camera = Se3 { translation: Vector3::new(x, 0.0, 0.0), ..Se3::identity() };
+        KeyframeView { stamp: Timestamp::from_nanos(index), world_from_camera }
+    }
+
+    fn metric(chain: &MetricChain, x: f64) -> f64 {
+        chain.place(&Vector3::new(x, 0.0, 0.0)).metric.x
+    }
+
+    #[test]
+    fn a_later_scale_moves_nothing_behind() {
+        let mut chain = MetricChain::default();
+        chain.set_scale(Some((2.0, 0.1)));
+        chain.revise(&[keyframe(0, 0.0), keyframe(1, 1.0)]);
+        chain.set_scale(Some((3.0, 0.05)));
+        assert!((metric(&chain, 1.0) - 2.0).abs() < 1e-12);
+        assert!((metric(&chain, 2.0) - 5.0).abs() < 1e-12);
+        chain.revise(&[keyframe(1, 1.0), keyframe(2, 2.0)]);
+        chain.set_scale(Some((10.0, 0.05)));
+        assert!((metric(&chain, 2.0) - 5.0).abs() < 1e-12);
+        assert!((chain.keyframe(Timestamp::from_nanos(1)).unwrap().metric.x - 2.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn what_the_map_moves_moves_by_the_scale_of_its_time() {
+        let mut chain = MetricChain::default();
+        chain.set_scale(Some((2.0, 0.0)));
+        chain.revise(&[keyframe(0, 0.0), keyframe(1, 1.0)]);
+        chain.set_scale(Some((3.0, 0.0)));
+        chain.revise(&[keyframe(1, 1.5), keyframe(2, 2.0)]);
+        assert!((metric(&chain, 2.0) - (1.5 * 2.0 + 0.5 * 3.0)).abs() < 1e-12);
+    }
+
+    #[test]
+    fn the_first_scale_holds_for_the_way_before_it() {
+        let mut chain = MetricChain::default();
+        for i in 0..6_u32 {
+            let keyframes = [0, 1].map(|k| keyframe(i64::from(i + k), f64::from(i + k)));
+            chain.revise(&keyframes);
+        }
+        assert!((metric(&chain, 6.0) - 6.0).abs() < 1e-12, "in map units so far");
+        chain.set_scale(Some((4.0, 0.1)));
+        let place = chain.place(&Vector3::new(7.0, 0.0, 0.0));
+        assert!((place.metric.x - 28.0).abs() < 1e-12);
+        assert!((place.scale_error.x - 2.8).abs() < 1e-12);
+    }
+
+    #[test]
+    fn another_map_goes_on_where_the_last_one_ended() {
+        let mut chain = MetricChain::default();
+        chain.set_scale(Some((2.0, 0.0)));
+        chain.revise(&[keyframe(0, 0.0), keyframe(1, 1.0)]);
+        chain.begin_map(&Vector3::new(1.5, 0.0, 0.0), None);
+        assert!((metric(&chain, 1.5) - 3.0).abs() < 1e-12);
+        chain.revise(&[keyframe(5, 1.5), keyframe(6, 2.5)]);
+        chain.set_scale(Some((7.0, 0.0)));
+        assert!((metric(&chain, 2.5) - 10.0).abs() < 1e-12);
+    }
+}
