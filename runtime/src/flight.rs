@@ -12,7 +12,7 @@ use geometry::Trajectory;
 #[cfg(feature = "viewer")]
 use rerun::RecordingStream;
 use serde_json::Map;
-use vo::{VisualOdometry, VoConfig};
+use vo::{ScaleSource, VisualOdometry, VoConfig};
 
 use crate::RuntimeError;
 use crate::graph::{
@@ -20,7 +20,9 @@ use crate::graph::{
 };
 #[cfg(feature = "viewer")]
 use crate::run::RECORDING;
-use crate::run::{FlightTable, MANIFEST, Manifest, RunDirectory, SourceTable, VersionsTable};
+use crate::run::{
+    FlightTable, MANIFEST, Manifest, RunDirectory, SourceTable, VersionsTable, write_scale_samples,
+};
 use crate::sinks::files::{Disk, Storage};
 #[cfg(feature = "viewer")]
 use crate::sinks::{DEFAULT_VIEWER, RerunSink, RerunTarget, open_stream, spawn_viewer};
@@ -199,7 +201,7 @@ impl Flight {
         feed: impl FnOnce(&mut dyn Dataset, &Entrance, &dyn Fn(), &Log) -> Ended + Send + 'static,
     ) -> Result<FlightSummary, RuntimeError> {
         let info = self.source.info().clone();
-        let mut summary = FlightSummary::of(&info, self.config.warm_up_frames);
+        let mut summary = FlightSummary::of(&info, self.config.warm_up_frames, &self.config.vo.scale);
         let sinks = self.open_sinks(&info)?;
         let graph = self.build(graph, limiter, &sinks);
         let (meters, log) = (graph.meters(), Log::default());
@@ -273,7 +275,10 @@ impl Flight {
         let recorder = match &self.run {
             Some(run) => {
                 run.write(MANIFEST, &self.manifest(info, stores_frames).to_toml()?)?;
-                Some(RecorderSink::new(Recorder::create(run, &self.storage, stores_frames)))
+                let scale = &self.config.vo.scale;
+                write_scale_samples(run, scale)?;
+                let recorder = Recorder::create(run, &self.storage, stores_frames);
+                Some(RecorderSink::new(recorder.awaiting_scale(*scale != ScaleSource::None)))
             }
             None => None,
         };
@@ -332,6 +337,7 @@ impl Flight {
                 warm_up_frames: config.warm_up_frames,
             },
             vo: (&config.vo).into(),
+            scale: (&config.vo.scale).into(),
             versions: VersionsTable::default(),
         }
     }

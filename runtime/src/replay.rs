@@ -50,7 +50,7 @@ impl Replay {
         };
         let config = FlightConfig {
             schedule: Schedule::Inline,
-            vo: (&manifest.vo).into(),
+            vo: manifest.to_vo_config(run_dir)?,
             source_spec: manifest.source.to_spec(),
             window: manifest.source.to_window(),
             max_in_flight: manifest.flight.max_in_flight,

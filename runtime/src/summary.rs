@@ -57,6 +57,12 @@ pub struct FlightSummary {
     pub tracked_frames: u64,
     /// Re-initialisations and restarts of the odometry.
     pub resets: u32,
+    /// What told the metres: `none`, `fixed`, `camera-height`, `agl` or `velocity`.
+    pub scale_source: String,
+    /// Metres per map unit at the end; `None` where they are not known and lengths are in map units.
+    pub scale: Option<f64>,
+    /// Its standard deviation relative to it.
+    pub scale_sigma: Option<f64>,
     /// Wall time from the first frame to the last file, in seconds.
     pub wall_s: f64,
     /// Input frames per second of wall time.
@@ -125,6 +131,7 @@ impl FlightSummary {
         let counters = |name: &str| meters.iter().find(|meter| meter.name() == name);
         self.frames = counters("source").map_or(0, |meter| meter.counters().received);
         (self.tracked_frames, self.resets) = (tally.tracked_frames, tally.resets);
+        (self.scale, self.scale_sigma) = tally.scale.unzip();
         self.wall_s = wall.as_secs_f64();
         self.fps = self.frames as f64 / self.wall_s.max(1e-9);
         self.cpu_ms_per_frame = millis_per_frame(cpu, self.frames);
@@ -144,12 +151,15 @@ impl FlightSummary {
     }
 
     /// A flight that has not begun.
-    pub(crate) fn of(source: &datasets::SourceInfo, warm_up_frames: u64) -> Self {
+    pub(crate) fn of(source: &datasets::SourceInfo, warm_up_frames: u64, scale: &vo::ScaleSource) -> Self {
         Self {
             source: source.name.clone(),
             frames: 0,
             tracked_frames: 0,
             resets: 0,
+            scale_source: scale.name().into(),
+            scale: None,
+            scale_sigma: None,
             wall_s: 0.0,
             fps: 0.0,
             cpu_ms_per_frame: 0.0,

@@ -4,12 +4,23 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    ADMITTED, FRAMES, MANIFEST, METRICS, ODOMETRY, RECORDING, REPORT, TRAJECTORY_KITTI, TRAJECTORY_TUM,
+    ADMITTED, FRAMES, MANIFEST, METRICS, ODOMETRY, RECORDING, REPORT, SCALE_SAMPLES, TRAJECTORY_KITTI,
+    TRAJECTORY_TUM,
 };
 use crate::RuntimeError;
 
-const OURS: [&str; 9] =
-    [MANIFEST, TRAJECTORY_TUM, TRAJECTORY_KITTI, ODOMETRY, ADMITTED, FRAMES, METRICS, RECORDING, REPORT];
+const OURS: [&str; 10] = [
+    MANIFEST,
+    TRAJECTORY_TUM,
+    TRAJECTORY_KITTI,
+    ODOMETRY,
+    SCALE_SAMPLES,
+    ADMITTED,
+    FRAMES,
+    METRICS,
+    RECORDING,
+    REPORT,
+];
 
 /// A folder that is ready to take a run.
 #[derive(Clone, Debug, PartialEq, Eq)]

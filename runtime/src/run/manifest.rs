@@ -8,8 +8,8 @@ use geometry::{CameraError, Distortion, PinholeCamera};
 use serde::{Deserialize, Serialize};
 use vo::VoConfig;
 
-use super::MANIFEST;
 use super::directory::io_error;
+use super::{MANIFEST, ScaleTable};
 use crate::RuntimeError;
 use crate::graph::Schedule;
 
@@ -22,6 +22,9 @@ pub struct Manifest {
     pub flight: FlightTable,
     /// Numbers of the estimator.
     pub vo: VoTable,
+    /// What told the metres.
+    #[serde(default)]
+    pub scale: ScaleTable,
     /// What wrote this.
     pub versions: VersionsTable,
 }
@@ -107,14 +110,8 @@ pub struct VoTable {
 impl From<&VoConfig> for VoTable {
     fn from(config: &VoConfig) -> Self {
         // Without `..`: a number that a replay needs can't be forgotten here.
-        let VoConfig { max_tracks } = config;
+        let VoConfig { max_tracks, scale: _in_a_table_of_its_own } = config;
         Self { max_tracks: *max_tracks }
-    }
-}
-
-impl From<&VoTable> for VoConfig {
-    fn from(table: &VoTable) -> Self {
-        Self { max_tracks: table.max_tracks }
     }
 }
 
@@ -181,6 +178,14 @@ impl TryFrom<&CameraTable> for PinholeCamera {
 }
 
 impl Manifest {
+    /// The numbers of the estimator that flew, samples and all.
+    ///
+    /// # Errors
+    /// [`RuntimeError`] where the samples in `run_dir` can't be read.
+    pub fn to_vo_config(&self, run_dir: &Path) -> Result<VoConfig, RuntimeError> {
+        Ok(VoConfig { max_tracks: self.vo.max_tracks, scale: self.scale.to_source(run_dir)? })
+    }
+
     /// The manifest of the run in `run_dir`.
     ///
     /// # Errors

@@ -3,11 +3,14 @@
 mod admitted;
 mod directory;
 mod manifest;
+mod scale;
 mod stored_frames;
 
 pub use admitted::{AdmittedRow, read_admitted};
 pub use directory::RunDirectory;
 pub use manifest::{CameraTable, FlightTable, LensTable, Manifest, SourceTable, VersionsTable, VoTable};
+pub use scale::ScaleTable;
+pub(crate) use scale::write_scale_samples;
 pub use stored_frames::StoredFrames;
 
 /// What was flown, and all that a replay needs to know; its presence marks a folder as a run.
@@ -20,6 +23,8 @@ pub const TRAJECTORY_TUM: &str = "trajectory.tum";
 pub const TRAJECTORY_KITTI: &str = "trajectory.kitti.txt";
 /// One JSON object per registered frame.
 pub const ODOMETRY: &str = "odometry.jsonl";
+/// Samples that told the metres, `stamp_s value`, where there were any.
+pub const SCALE_SAMPLES: &str = "scale_samples.txt";
 /// One row per input frame: `seq,stamp_ns,outcome`.
 pub const ADMITTED: &str = "admitted.csv";
 /// The frames of a live flight.

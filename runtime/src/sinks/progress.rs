@@ -23,12 +23,14 @@ pub struct Progress {
 }
 
 /// What was counted on the way.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Frames with a pose of their own.
     pub tracked_frames: u64,
     /// Re-initialisations and restarts.
     pub resets: u32,
+    /// Metres per map unit as known last, and the standard deviation relative to it.
+    pub scale: Option<(f64, f64)>,
 }
 
 /// Told of every frame, on a thread that the estimator waits for: be quick.
@@ -74,6 +76,7 @@ impl Stage for ProgressSink {
         let odometry = &input.payload.odometry;
         shared.tally.tracked_frames += u64::from(odometry.state == TrackingState::Tracking);
         shared.tally.resets = odometry.reset_count;
+        shared.tally.scale = odometry.scale.zip(odometry.scale_sigma);
         shared.frames_done += 1;
         shared.admitted.extend(input.trace.as_ref().map(|trace| trace.admitted));
         if shared.admitted.len() > RATE_WINDOW {

@@ -54,6 +54,7 @@ struct OdometryRow<'a> {
     velocity_in_world: [f64; 3],
     inliers: usize,
     tracks: usize,
+    scale: Option<f64>,
     scale_sigma: Option<f64>,
     reset_count: u32,
 }
@@ -71,6 +72,12 @@ impl Recorder {
         };
         recorder.admitted.line(|line| line.push_str("seq,stamp_ns,outcome"));
         recorder
+    }
+
+    /// Whether a scale is to come, so that poses from before it are held back to be written in metres.
+    pub fn awaiting_scale(mut self, awaits: bool) -> Self {
+        self.trajectory.await_scale(awaits);
+        self
     }
 
     /// What could not be recorded, one sentence per file.
@@ -126,6 +133,7 @@ impl Recorder {
             velocity_in_world: odometry.velocity_in_world.into(),
             inliers: odometry.inlier_count,
             tracks: odometry.tracks.len(),
+            scale: odometry.scale,
             scale_sigma: odometry.scale_sigma,
             reset_count: odometry.reset_count,
         };

@@ -124,6 +124,7 @@ impl Estimator for DeadReckoning {
             state: if self.frames < 3 { TrackingState::Initializing } else { TrackingState::Tracking },
             reset_count: 0,
             inlier_count: 40,
+            scale: None,
             scale_sigma: None,
             tracks: vec![TrackView { id: 1, pixel: [4.0, 5.0], previous_pixel: [3.0, 5.0], inlier: true }],
             points: vec![PointView { id: 1, point_in_world: Vector3::new(1.0, 2.0, 5.0) }],
