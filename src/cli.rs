@@ -75,6 +75,11 @@ pub(crate) struct RunArgs {
     pub(crate) camera: CameraArgs,
     #[command(flatten)]
     pub(crate) window: WindowArgs,
+    /// What tells the metres: none; fixed:V (V metres from the camera to the scene where the map begins, median);
+    /// camera-height:M (an upright camera M metres above the road); agl:FILE (heights above ground, rows `stamp_s
+    /// height_m`); velocity:FILE (rows `stamp_s speed_mps`); stamps in the source's clock
+    #[arg(long, value_name = "SOURCE", default_value = "none", value_parser = ScaleArg::parse)]
+    pub(crate) scale: ScaleArg,
     /// Ground truth to measure against (KITTI, TUM or EuRoC); default: the dataset's own, where it has one
     #[arg(long, value_name = "FILE")]
     pub(crate) gt: Option<PathBuf>,
@@ -112,6 +117,34 @@ pub(crate) struct WindowArgs {
     /// Stop after so many frames
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) max_frames: Option<usize>,
+}
+
+/// A [`vo::ScaleSource`] as typed.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum ScaleArg {
+    None,
+    Fixed(f64),
+    CameraHeight(f64),
+    HeightAboveGround(PathBuf),
+    Velocity(PathBuf),
+}
+
+impl ScaleArg {
+    fn parse(text: &str) -> Result<Self, String> {
+        let (kind, value) = text.split_once(':').unwrap_or((text, ""));
+        let metres = || {
+            let number = value.parse().ok().filter(|v: &f64| v.is_finite() && *v > 0.0);
+            number.ok_or_else(|| format!("expected a number of metres above 0, as in {kind}:1.65"))
+        };
+        match kind {
+            "none" if value.is_empty() => Ok(Self::None),
+            "fixed" => metres().map(Self::Fixed),
+            "camera-height" => metres().map(Self::CameraHeight),
+            "agl" if !value.is_empty() => Ok(Self::HeightAboveGround(value.into())),
+            "velocity" if !value.is_empty() => Ok(Self::Velocity(value.into())),
+            _ => Err("expected none, fixed:V, camera-height:M, agl:FILE or velocity:FILE".to_owned()),
+        }
+    }
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {
@@ -332,6 +365,16 @@ mod tests {
     #[test]
     fn the_definitions_hold_together() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn sources_of_scale_are_checked() {
+        assert_eq!(ScaleArg::parse("none"), Ok(ScaleArg::None));
+        assert_eq!(ScaleArg::parse("camera-height:1.65"), Ok(ScaleArg::CameraHeight(1.65)));
+        assert_eq!(ScaleArg::parse("agl:C:/h.txt"), Ok(ScaleArg::HeightAboveGround("C:/h.txt".into())));
+        for wrong in ["", "none:1", "fixed", "fixed:-1", "camera-height:NaN", "agl", "velocity:", "sonar:3"] {
+            assert!(ScaleArg::parse(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

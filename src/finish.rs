@@ -14,6 +14,7 @@ use runtime::run::{
 };
 use runtime::{Ended, FlightSummary};
 use serde_json::{Map, Value};
+use vo::ScaleSource;
 
 use crate::commands::{HUNG, INCOMPLETE};
 use crate::logging::{answer, say};
@@ -49,7 +50,7 @@ impl Landed<'_> {
             self.note_fault(Err(fault));
             None
         });
-        let entries = accuracy.as_ref().map_or_else(Map::new, accuracy_entries);
+        let entries = accuracy.as_ref().map_or_else(Map::new, Accuracy::entries);
         let written = self.write_report(estimate, accuracy.as_ref());
         self.note_fault(written);
         self.summary.process_cpu_s = process_cpu().as_secs_f64();
@@ -70,17 +71,32 @@ impl Landed<'_> {
         is_there.then(|| eval::read_trajectory(&path)).transpose().map_err(Into::into)
     }
 
-    fn accuracy(&self, estimate: Option<&TrajectoryFile>) -> anyhow::Result<Option<OdometryReport>> {
+    fn accuracy(&self, estimate: Option<&TrajectoryFile>) -> anyhow::Result<Option<Accuracy>> {
         let Some(estimate) = estimate else { return Ok(None) };
+        let Some(shape) = self.measured(estimate, Alignment::Sim3)? else { return Ok(None) };
+        let metric = match self.summary.scale {
+            Some(_) => self.measured(estimate, Alignment::Se3)?,
+            None => None,
+        };
+        Ok(Some(Accuracy { shape, metric }))
+    }
+
+    fn measured(
+        &self,
+        estimate: &TrajectoryFile,
+        alignment: Alignment,
+    ) -> anyhow::Result<Option<OdometryReport>> {
         let report = match &self.truth {
             Truth::None => return Ok(None),
-            Truth::Trajectory(truth) => eval::evaluate(truth, &estimate.trajectory, &protocol(truth))?,
+            Truth::Trajectory(truth) => {
+                eval::evaluate(truth, &estimate.trajectory, &protocol(truth, alignment))?
+            }
             Truth::File(truth) if truth.format.has_stamps() => {
-                eval::evaluate_files(truth, estimate, &protocol(&truth.trajectory))?
+                eval::evaluate_files(truth, estimate, &protocol(&truth.trajectory, alignment))?
             }
             Truth::File(truth) => {
                 let truth = self.stamped(truth)?;
-                eval::evaluate(&truth, &estimate.trajectory, &protocol(&truth))?
+                eval::evaluate(&truth, &estimate.trajectory, &protocol(&truth, alignment))?
             }
         };
         Ok(Some(report))
@@ -122,6 +138,7 @@ impl Landed<'_> {
                 .protocol("its own thread")
                 .count(frames, "frames"),
         ];
+        figures.extend(self.scale_figures());
         if let Some(latency) = summary.latency("source->odometry") {
             let protocol = format!("admission to pose, first {} frames left out", summary.warm_up_frames);
             let figure = |name: &str, value: f64| {
@@ -135,33 +152,59 @@ impl Landed<'_> {
         figures
     }
 
+    /// What is known of the metres; nothing where nobody asked.
+    fn scale_figures(&self) -> Vec<Figure> {
+        let summary = &self.summary;
+        if summary.scale_source == ScaleSource::None.name() {
+            return Vec::new();
+        }
+        let protocol = format!("from {}, at the end of the flight", summary.scale_source);
+        let sigma_percent = summary.scale_sigma.map(|sigma| 100.0 * sigma);
+        vec![
+            Figure::new("scale", summary.scale, "m/map unit").protocol(&protocol),
+            Figure::new("scale, standard deviation", sigma_percent, "%").protocol(protocol),
+        ]
+    }
+
     fn write_report(
         &self,
         estimate: Option<TrajectoryFile>,
-        accuracy: Option<&OdometryReport>,
+        accuracy: Option<&Accuracy>,
     ) -> anyhow::Result<()> {
         let mut page = Report::new(&self.title).subtitle(format!("kestrel {}", env!("CARGO_PKG_VERSION")));
         page = match (accuracy, estimate) {
-            (Some(accuracy), _) => page.odometry("estimate", accuracy.clone()),
+            (Some(accuracy), _) => page.odometry("estimate", accuracy.shape.clone()),
             (None, Some(estimate)) => {
-                page.trajectory("estimate", estimate.trajectory).length_unit("map units")
+                let unit = if self.summary.scale.is_some() { "m" } else { "map units" };
+                page.trajectory("estimate", estimate.trajectory).length_unit(unit)
             }
             (None, None) => page,
         };
         page = page.figures(self.figures());
+        page = page.figures(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
         page = self.summary.latency.iter().map(latency_stats).fold(page, Report::latency);
         page = self.snapshots.pictures()?.into_iter().fold(page, Report::frame);
-        page = self.notes(accuracy.is_some()).into_iter().fold(page, Report::note);
+        page = self.notes(accuracy).into_iter().fold(page, Report::note);
         let manifest = std::fs::read_to_string(self.run.path().join(MANIFEST)).unwrap_or_default();
         page.configuration(manifest).write(self.run.path().join(REPORT))?;
         Ok(())
     }
 
     /// What a reader must know: assumptions, and whatever went wrong.
-    fn notes(&self, is_measured: bool) -> Vec<String> {
-        let scale = (self.summary.tracked_frames > 0 && !is_measured).then(|| NO_SCALE.to_owned());
+    fn notes(&self, accuracy: Option<&Accuracy>) -> Vec<String> {
+        let scale = self.unit_note(accuracy).filter(|_| self.summary.tracked_frames > 0).map(str::to_owned);
         let parts = [&self.summary.assumptions, &self.summary.source_errors, &self.summary.recording_faults];
         parts.into_iter().flatten().cloned().chain(scale).chain(self.shortfall()).collect()
+    }
+
+    /// What a reader must know of the unit of length.
+    fn unit_note(&self, accuracy: Option<&Accuracy>) -> Option<&'static str> {
+        let was_asked_for = self.summary.scale_source != ScaleSource::None.name();
+        match self.summary.scale {
+            Some(_) => None,
+            None if was_asked_for => Some(SCALE_NOT_FOUND),
+            None => accuracy.is_none().then_some(NO_SCALE),
+        }
     }
 
     /// Why the run is not what it might have been, where it ended early or found nothing.
@@ -177,13 +220,14 @@ impl Landed<'_> {
         }
     }
 
-    fn text(&self, accuracy: Option<&OdometryReport>) -> String {
+    fn text(&self, accuracy: Option<&Accuracy>) -> String {
         let mut figures = self.figures();
-        figures.extend(accuracy.map(OdometryReport::figures).unwrap_or_default());
+        figures.extend(accuracy.map(|accuracy| accuracy.shape.figures()).unwrap_or_default());
+        figures.extend(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
         let file = |name: &str| self.run.path().join(name);
         let written =
             [REPORT, RECORDING, TRAJECTORY_KITTI, METRICS].map(file).into_iter().filter(|path| path.exists());
-        let unit = if accuracy.is_none() { format!("note: {NO_SCALE}\n") } else { String::new() };
+        let unit = self.unit_note(accuracy).map_or_else(String::new, |note| format!("note: {note}\n"));
         let files: String = written.map(|path| format!("  {}\n", path.display())).collect();
         format!("{}\n{}{unit}\n{files}", self.title, figures_table(&figures))
     }
@@ -205,17 +249,64 @@ impl Landed<'_> {
 
 const NO_SCALE: &str = "Lengths are in map units, not metres: one camera alone knows no scale. The unit is the median \
                         depth of the scene where the map began.";
+const SCALE_NOT_FOUND: &str = "Lengths are in map units, not metres: the source of scale said nothing that could be used. \
+                               Samples must carry the stamps of the frames' clock; heights need ground in view.";
 const NOTHING_TRACKED: &str = "no frame was tracked, so there is no trajectory: the camera must move sideways or forward \
                                past things with texture";
 
-/// Sim(3), because a single camera knows no scale, and segments that fit the path.
-fn protocol(truth: &Trajectory) -> OdometryProtocol {
+/// How well the flight's path is known.
+struct Accuracy {
+    /// With a scale fitted, so that runs with and without one compare.
+    shape: OdometryReport,
+    /// Without, where the run claims metres.
+    metric: Option<OdometryReport>,
+}
+
+impl Accuracy {
+    /// What `metrics.json` holds of it.
+    fn entries(&self) -> Map<String, Value> {
+        let mut entries = accuracy_entries(&self.shape);
+        let Some(metric) = &self.metric else { return entries };
+        entries.insert("metric_ate_rmse_m".to_owned(), metric.ate_rmse_m.into());
+        entries.insert("metric_error_percent".to_owned(), metric_error_percent(metric).into());
+        entries.insert("scale_error_percent".to_owned(), self.scale_error_percent().into());
+        let report = serde_json::to_value(metric).unwrap_or_default();
+        entries.insert("metric_accuracy".to_owned(), report);
+        entries
+    }
+
+    /// By how much the estimate's lengths are too large.
+    fn scale_error_percent(&self) -> f64 {
+        100.0 * (1.0 / self.shape.scale - 1.0)
+    }
+
+    fn metric_figures(&self) -> Vec<Figure> {
+        let Some(metric) = &self.metric else { return Vec::new() };
+        let se3 = |name, value: f64, unit| {
+            Figure::new(name, value, unit)
+                .protocol("align se3, no scale fitted")
+                .count(metric.frames, "frames")
+        };
+        vec![
+            se3("metric ATE rmse", metric.ate_rmse_m, "m"),
+            se3("metric error", metric_error_percent(metric), "% of path"),
+            se3("lengths too long by", self.scale_error_percent(), "%").protocol("against the sim3 fit"),
+        ]
+    }
+}
+
+fn metric_error_percent(metric: &OdometryReport) -> f64 {
+    100.0 * metric.ate_rmse_m / metric.path_length_m.max(f64::MIN_POSITIVE)
+}
+
+/// Segments that fit the path.
+fn protocol(truth: &Trajectory, alignment: Alignment) -> OdometryProtocol {
     let lengths_m = match truth.path_length() {
         short if short < 100.0 => vec![10.0, 20.0, 30.0, 40.0, 50.0],
         middling if middling < 400.0 => vec![50.0, 100.0, 150.0, 200.0],
         _ => (1..=8).map(|i| f64::from(i) * 100.0).collect(),
     };
-    OdometryProtocol { lengths_m, ..OdometryProtocol::aligned_by(Alignment::Sim3) }
+    OdometryProtocol { lengths_m, ..OdometryProtocol::aligned_by(alignment) }
 }
 
 fn accuracy_entries(report: &OdometryReport) -> Map<String, Value> {

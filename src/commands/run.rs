@@ -10,8 +10,9 @@ use runtime::graph::{CancelFlag, Schedule};
 use runtime::run::RunDirectory;
 use runtime::sinks::Progress;
 use runtime::{Flight, FlightConfig, FlightSummary, Viewer};
+use vo::{ScaleSample, ScaleSource};
 
-use crate::cli::{OutputArgs, RunArgs};
+use crate::cli::{OutputArgs, RunArgs, ScaleArg};
 use crate::commands::{HUNG, ensure_apart};
 use crate::finish::{Landed, Truth, truth_file};
 use crate::logging::say;
@@ -37,6 +38,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(max_tracks) = args.max_tracks {
         config.vo.max_tracks = max_tracks as usize;
     }
+    config.vo.scale = scale_source(&args.scale)?;
     let source = datasets::open_ahead(&config.source_spec, config.window)?;
     let truth = match &args.gt {
         Some(path) => truth_file(path)?,
@@ -59,6 +61,24 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let summary = fly(Flight::new(Box::new(source), config).into_run(run.clone()), frame_count, &snapshots)?;
     let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
     Landed { title, run: &run, summary, truth, snapshots: &snapshots, json: args.output.json }.finish()
+}
+
+/// What tells the metres, with the samples read.
+fn scale_source(scale: &ScaleArg) -> anyhow::Result<ScaleSource> {
+    Ok(match scale {
+        ScaleArg::None => ScaleSource::None,
+        ScaleArg::Fixed(metres_per_unit) => ScaleSource::Fixed(*metres_per_unit),
+        ScaleArg::CameraHeight(height_m) => ScaleSource::CameraHeight(*height_m),
+        ScaleArg::HeightAboveGround(file) => {
+            ScaleSource::HeightAboveGround(samples(file, "stamp_s height_m")?)
+        }
+        ScaleArg::Velocity(file) => ScaleSource::Velocity(samples(file, "stamp_s speed_mps")?),
+    })
+}
+
+fn samples(file: &Path, what: &str) -> anyhow::Result<Arc<[ScaleSample]>> {
+    let rows = datasets::read_samples(file, what)?;
+    Ok(rows.into_iter().map(|(stamp, value)| ScaleSample { stamp, value }).collect())
 }
 
 /// The truth that a dataset brings.

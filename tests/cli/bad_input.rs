@@ -190,3 +190,24 @@ fn senseless_numbers() {
         assert_refused(&lab, &arguments, 1, &[expected]);
     }
 }
+
+#[test]
+fn heights_that_are_none() {
+    let lab = Lab::with_world();
+    for (rows, parts) in [
+        ("0.0 30\n0.1\n", "expected 2 numbers `stamp_s height_m`, found 1 at line 2 of agl.txt"),
+        ("0.1 30\n0.0 30\n", "expected a time after 0.100000000 s, found 0.000000000 s at line 2 of agl.txt"),
+        ("0.0 -1\n", "expected a value above 0 in `stamp_s height_m`, found -1 at line 1 of agl.txt"),
+    ] {
+        lab.write("agl.txt", rows);
+        assert_refused(&lab, &format!("run {SEQUENCE} --out out --scale agl:agl.txt"), 1, &[parts]);
+    }
+    assert_refused(&lab, &format!("run {SEQUENCE} --out out --scale agl:none.txt"), 1, &["none.txt"]);
+    let refused = format!("run {SEQUENCE} --out out --scale sonar");
+    assert_refused(
+        &lab,
+        &refused,
+        2,
+        &["expected none, fixed:V, camera-height:M, agl:FILE or velocity:FILE"],
+    );
+}

@@ -8,4 +8,5 @@ mod eval;
 mod help;
 mod replay;
 mod run;
+mod scale;
 mod world;
