@@ -75,7 +75,7 @@ impl Samples {
         let previous = self.0.get(after.checked_sub(1)?)?;
         let gap_s = next.stamp.secs_since(previous.stamp);
         let t = stamp.secs_since(previous.stamp) / gap_s;
-        (gap_s <= MAX_GAP_S).then(|| previous.value + t * (next.value - previous.value))
+        (gap_s <= MAX_GAP_S).then_some(previous.value + t * (next.value - previous.value))
     }
 }
 
@@ -134,7 +134,7 @@ impl Way {
         let gap_s = next.stamp.secs_since(previous.stamp);
         let t = stamp.secs_since(previous.stamp) / gap_s;
         let (a, b) = (previous.height?, next.height?);
-        (gap_s <= MAX_GAP_S).then(|| a + t * (b - a))
+        (gap_s <= MAX_GAP_S).then_some(a + t * (b - a))
     }
 }
 
