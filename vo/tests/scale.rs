@@ -100,7 +100,7 @@ fn a_rangefinder_over_roofs_and_a_dropout_cost_little() {
     let flown = flown(Motion::Nadir);
     let disturbed = |i: usize, height: f64| match i {
         // Roofs of six metres, every third reading.
-        _ if i % 3 == 0 => height - 6.0,
+        _ if i.is_multiple_of(3) => height - 6.0,
         // No echo.
         30..50 => f64::NAN,
         _ => height,
