@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use geometry::{Se3, skew};
 use nalgebra::{
-    DMatrix, DVector, Matrix2x3, Matrix2x6, Matrix3, Matrix3x6, Matrix6, Vector2, Vector3, Vector6,
+    Cholesky, DMatrix, DVector, Dyn, Matrix2x3, Matrix2x6, Matrix3, Matrix3x6, Matrix6, Vector2, Vector3,
+    Vector6,
 };
 
 use crate::lens::LensResidual;
@@ -63,6 +64,9 @@ pub(crate) struct Summary {
     pub(crate) lens_information: f64,
     /// Mean Huber cost per observation, in squared lengths on the plane `z = 1`.
     pub(crate) mean_cost: f64,
+    /// Covariance of the newest pose against the ones that are held, for residuals of unit deviation: of the twist
+    /// `(translation, rotation)` that moves its camera, about its centre, along the world's axes.
+    pub(crate) newest_covariance: Matrix6<f64>,
 }
 
 /// Relative gain below which iterating stops.
@@ -86,21 +90,54 @@ impl Problem {
         let mut cost = terms.cost(&View::new(self));
         let mut damping = INITIAL_DAMPING;
         let mut last = None;
+        let mut factor = None;
         for _ in 0..options.max_iterations {
             let normal = terms.linearize(&View::new(self));
             let before = self.state();
-            let Some(improved) = self.improve(&normal, &terms, cost, &mut damping, &before) else { break };
+            let improved = self.improve(&normal, &terms, cost, &mut damping, &before, &mut factor);
+            last = Some(normal);
+            let Some(improved) = improved else { break };
             let gain = (cost - improved) / cost.max(f64::MIN_POSITIVE);
             let view = View::new(self);
             cost = if terms.renew_depth_priors(&view) { terms.cost(&view) } else { improved };
-            last = Some(normal);
             if gain < CONVERGED {
                 break;
             }
         }
-        let lens_information = last.map_or(0.0, |normal| terms.lens_information(&normal));
         let count = self.points.iter().map(|p| p.observations.len()).sum::<usize>().max(1);
-        Summary { mean_cost: cost / count as f64, lens_information }
+        Summary {
+            mean_cost: cost / count as f64,
+            lens_information: last.map_or(0.0, |normal| terms.lens_information(&normal)),
+            newest_covariance: factor.map_or_else(Matrix6::zeros, |factor| self.newest_covariance(&factor)),
+        }
+    }
+
+    /// Where a single pose is held, the scale is anyone's choice: here, that the way from it keeps its length.
+    fn newest_covariance(&self, factor: &Factor) -> Matrix6<f64> {
+        let rows = factor.l_dirty().nrows();
+        let newest = rows.saturating_sub(7);
+        let mut columns = DMatrix::zeros(rows, 6);
+        columns.view_mut((newest, 0), (6, 6)).fill_with_identity();
+        factor.solve_mut(&mut columns);
+        let mut covariance: Matrix6<f64> = columns.fixed_view::<6, 6>(newest, 0).into_owned();
+        if let Some(scale) = self.free_scale(rows) {
+            let spread = factor.solve(&scale);
+            let newest = spread.fixed_rows::<6>(newest);
+            covariance -= newest * newest.transpose() / scale.dot(&spread);
+        }
+        covariance
+    }
+
+    /// The direction in which the free poses move when the scale changes, where no second pose holds it.
+    fn free_scale(&self, rows: usize) -> Option<DVector<f64>> {
+        let mut held = self.poses.iter().filter(|pose| pose.fixed);
+        let (Some(anchor), None) = (held.next(), held.next()) else { return None };
+        let anchor = center(&anchor.camera_from_world);
+        let mut direction = DVector::zeros(rows);
+        for (i, pose) in self.poses.iter().filter(|pose| !pose.fixed).enumerate() {
+            direction.fixed_rows_mut::<3>(6 * i).copy_from(&(center(&pose.camera_from_world) - anchor));
+        }
+        (direction.norm() > 0.0).then_some(direction)
     }
 
     /// Takes the first damped step that lowers the cost; leaves everything as it was where none does.
@@ -111,9 +148,11 @@ impl Problem {
         cost: f64,
         damping: &mut f64,
         before: &State,
+        last_factor: &mut Option<Factor>,
     ) -> Option<f64> {
         for _ in 0..5 {
-            if let Some(step) = normal.solve(*damping) {
+            if let Some((step, factor)) = normal.solve(*damping) {
+                *last_factor = Some(factor);
                 self.step(&step);
                 let new_cost = terms.cost(&View::new(self));
                 if new_cost < cost {
@@ -469,6 +508,9 @@ struct Normal {
     coupling: Vec<(usize, Vector6<f64>)>,
 }
 
+/// Of the reduced normal equations.
+type Factor = Cholesky<f64, Dyn>;
+
 struct Step {
     poses: Vec<Vector6<f64>>,
     inverse_depths: Vec<f64>,
@@ -587,9 +629,10 @@ impl Normal {
     }
 
     /// The damped step; `None` where the reduced system is not positive definite.
-    fn solve(&self, damping: f64) -> Option<Step> {
+    fn solve(&self, damping: f64) -> Option<(Step, Factor)> {
         let (hessian, gradient) = self.reduced(damping);
-        let solution = -hessian.cholesky()?.solve(&gradient);
+        let factor = hessian.cholesky()?;
+        let solution = -factor.solve(&gradient);
         let lens = solution[self.lens_row()];
         let pose_step = |pose: usize| solution.fixed_rows::<6>(6 * pose);
         let inverse_depths = self.points.iter().map(|row| {
@@ -597,11 +640,12 @@ impl Normal {
             let coupled: f64 = coupling.iter().map(|(pose, block)| block.dot(&pose_step(*pose))).sum();
             -(row.gradient + coupled + row.lens_coupling * lens) / damped(row.hessian, damping)
         });
-        Some(Step {
+        let step = Step {
             inverse_depths: inverse_depths.collect(),
             poses: (0..self.lens_row() / 6).map(|pose| pose_step(pose).into_owned()).collect(),
             lens,
-        })
+        };
+        Some((step, factor))
     }
 }
 

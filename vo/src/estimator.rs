@@ -6,6 +6,7 @@ use geometry::{Frame, PinholeCamera, Se3, Timestamp};
 use nalgebra::{Matrix6, Vector2, Vector3, Vector6};
 
 use crate::bundle::refine_pose;
+use crate::covariance::{ALIKE, PoseCovariance};
 use crate::features::{Expectation, Feature, FeatureTracker};
 use crate::initializer::{FirstMap, Initializer};
 use crate::lens::{LensEstimate, LensResidual};
@@ -17,6 +18,8 @@ use crate::{DepthPrior, KeyframeView, Odometry, PointView, ScaleSample, TrackVie
 const MIN_INLIERS: usize = 15;
 /// Error up to which a point agrees with the pose, in pixels.
 const INLIER_PX: f64 = 2.5;
+/// Observations are no better than this, in pixels.
+const MIN_NOISE_PX: f64 = 0.05;
 /// Width of the robust cost of a frame's pose, in pixels.
 const POSE_SCALE_PX: f64 = 1.5;
 /// Features that are searched widely, to know where the others are.
@@ -196,7 +199,11 @@ impl VisualOdometry {
         for pose in &mut problem.poses {
             pose.camera_from_world = pose.camera_from_world * start;
         }
-        map.adopt(&problem, first.frames, &first.ids);
+        let covariance =
+            self.last.as_ref().filter(|_| self.reset_count > 0).map_or_else(PoseCovariance::zero, |last| {
+                PoseCovariance::from_camera_frame(&last.covariance, &start.inverse())
+            });
+        map.adopt(&problem, first.frames, &first.ids, covariance);
         let keyframe_points = map.point_count();
         let poses: Vec<_> = map.keyframes().map(|k| (k.stamp, k.camera_from_world)).collect();
         let last_known = poses.len().checked_sub(2).map(|i| poses[i]);
@@ -231,7 +238,9 @@ impl VisualOdometry {
         } else if features.features().len() * FEATURE_SHARE < self.config.max_tracks {
             features.replenish(&frame.camera);
         }
-        self.move_to(frame.stamp, camera_from_world, &estimate.covariance);
+        let covariance =
+            tracking.covariance(&camera_from_world, (!is_keyframe).then_some(&estimate.covariance));
+        self.move_to(frame.stamp, camera_from_world, &covariance);
         self.tracked(frame, &estimate, is_keyframe)
     }
 
@@ -385,7 +394,9 @@ impl Tracking {
                 |(point, ray): &(Vector3<f64>, Vector2<f64>)| error(&pose, point, ray) < INLIER_PX * pixel;
             let inliers: Vec<u64> =
                 ids.iter().zip(&seen).filter(|(_, s)| agrees(s)).map(|(id, _)| *id).collect();
-            let covariance = information.try_inverse().unwrap_or_else(Matrix6::identity) * (pixel * pixel);
+            let variance =
+                inlier_variance(&pose, &seen, INLIER_PX * pixel).max((MIN_NOISE_PX * pixel).powi(2));
+            let covariance = information.try_inverse().unwrap_or_else(Matrix6::identity) * (ALIKE * variance);
             PoseEstimate { camera_from_world: pose, covariance, inliers }
         });
         let enough = MIN_INLIERS.max(seen.len() / 4);
@@ -408,9 +419,17 @@ impl Tracking {
         few || median > KEYFRAME_MOTION * frame.camera.width() as f64 * pixel_size(frame)
     }
 
+    /// That of the newest keyframe, and what the fit to its map adds.
+    fn covariance(&self, camera_from_world: &Se3, fit: Option<&Matrix6<f64>>) -> Matrix6<f64> {
+        let world_from_camera = camera_from_world.inverse();
+        let carried = self.map.covariance_at(&world_from_camera.translation);
+        carried.in_camera_frame(&world_from_camera) + fit.copied().unwrap_or_else(Matrix6::zeros)
+    }
+
     /// Adds a keyframe and adjusts the map; gives back the adjusted pose.
     fn insert_keyframe(&mut self, stamp: Timestamp, camera_from_world: Se3, features: &[Feature]) -> Se3 {
-        self.map.insert(Keyframe { stamp, camera_from_world, rays: rays(features) });
+        let covariance = PoseCovariance::zero();
+        self.map.insert(Keyframe { stamp, camera_from_world, rays: rays(features), covariance });
         self.keyframe_points = features.iter().filter(|f| self.map.point(f.id).is_some()).count();
         self.map.newest().map_or(camera_from_world, |k| k.camera_from_world)
     }
@@ -424,6 +443,13 @@ fn project(camera: &PinholeCamera, lens: &LensResidual, q: &Vector3<f64>) -> Opt
 fn error(camera_from_world: &Se3, point: &Vector3<f64>, ray: &Vector2<f64>) -> f64 {
     let q = *camera_from_world * *point;
     if q.z > 0.0 { (q.xy() / q.z - ray).norm() } else { f64::INFINITY }
+}
+
+/// Mean squared error per axis of the sightings that agree with a pose.
+fn inlier_variance(camera_from_world: &Se3, seen: &[Sighting], limit: f64) -> f64 {
+    let errors = seen.iter().map(|(point, ray)| error(camera_from_world, point, ray)).filter(|e| *e < limit);
+    let (sum, count) = errors.fold((0.0, 0usize), |(sum, count), e| (sum + e * e, count + 1));
+    sum / (2 * count.max(1)) as f64
 }
 
 /// Size of a pixel on the plane `z = 1`.

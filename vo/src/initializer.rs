@@ -20,11 +20,15 @@ const MIN_PARALLAX_PX: f64 = 2.5;
 const AMPLE_PARALLAX_PX: f64 = 9.0;
 /// Parallax below which a choice between different hypotheses is guesswork: flat ground seen over a short way fits two
 /// motions about equally well (Longuet-Higgins 1986); in pixels.
-const TELLING_PARALLAX_PX: f64 = 6.0;
+const TELLING_PARALLAX_PX: f64 = 5.0;
+/// Parallax at which a hypothesis without a rival is taken; in pixels.
+const UNDISPUTED_PARALLAX_PX: f64 = 4.0;
 /// The second best hypothesis must cost this much more than the best.
 const CLEARLY_WORSE: f64 = 1.5;
-/// Points with a larger error do not fit a hypothesis, in pixels.
-const MISFIT_PX: f64 = 3.0;
+/// Points with a larger error do not fit a hypothesis, in pixels: first what spoils it, then what it does not explain.
+const MISFIT_PX: [f64; 2] = [3.0, 1.5];
+/// Errors beyond this count as this one when hypotheses are compared, in pixels.
+const TRUNCATED_PX: f64 = 1.0;
 /// Root mean square error with which a map may begin, in pixels.
 const MAX_ERROR_PX: f64 = 1.0;
 
@@ -94,7 +98,7 @@ impl Initializer {
         let different = |map: &FirstMap| map.last_pose().is_some_and(|pose| !alike(&pose, &best_pose));
         let rival =
             maps.iter().skip(1).find(|(_, map)| different(map)).map_or(f64::INFINITY, |(cost, _)| *cost);
-        let undisputed = rival.is_infinite();
+        let undisputed = parallax_px > UNDISPUTED_PARALLAX_PX && rival.is_infinite();
         let clear = parallax_px > TELLING_PARALLAX_PX && rival > CLEARLY_WORSE * best_cost;
         if !(undisputed || clear || parallax_px > AMPLE_PARALLAX_PX) {
             return None;
@@ -126,20 +130,33 @@ impl Initializer {
             kept.push(*id);
         }
         let options = Options { max_iterations: 15, huber: self.pixel, lens_information: LENS_HELD };
-        problem.solve(&options);
         let mut ids = kept;
-        self.drop_misfits(&mut problem, &mut ids);
-        let fit_cost = problem.solve(&options).mean_cost;
+        for limit_px in MISFIT_PX {
+            problem.solve(&options);
+            Self::drop_misfits(&mut problem, &mut ids, limit_px * self.pixel);
+        }
+        let sharp = problem.solve(&options).mean_cost < (MAX_ERROR_PX * self.pixel).powi(2);
         let enough = ids.len() >= MIN_COMMON.max(matches.len() / 2);
-        let sharp = fit_cost < (MAX_ERROR_PX * self.pixel).powi(2);
         if !(enough && sharp && normalize(&mut problem)) {
             return None;
         }
         let frames = chosen.iter().map(|i| self.frames[*i].clone()).collect();
-        // A point left out costs what the worst one kept may cost.
-        let fit_share = ids.len() as f64 / matches.len() as f64;
-        let cost = fit_share * fit_cost + (1.0 - fit_share) * (MISFIT_PX * self.pixel).powi(2);
+        let cost = self.truncated_cost(&problem, matches.len());
         Some((cost, FirstMap { problem, frames, ids }))
+    }
+
+    /// Mean over all matches of how badly they fit, in squared lengths on the plane `z = 1`. However badly, one counts no more
+    /// than [`TRUNCATED_PX`]: a vehicle must not outweigh the ground.
+    fn truncated_cost(&self, problem: &Problem, matches: usize) -> f64 {
+        let worst = (TRUNCATED_PX * self.pixel).powi(2);
+        let of_point = |point: &Point| {
+            let errors = point.observations.iter().map(|(pose, seen)| {
+                problem.residual(point, *pose, seen).map_or(worst, |error| error.norm_squared())
+            });
+            (errors.sum::<f64>() / point.observations.len().max(1) as f64).min(worst)
+        };
+        let kept: f64 = problem.points.iter().map(of_point).sum();
+        (kept + worst * (matches - problem.points.len()) as f64) / matches as f64
     }
 
     /// First, last, and some evenly between.
@@ -148,11 +165,11 @@ impl Initializer {
         (0..count).map(|i| i * last / (count - 1).max(1)).collect()
     }
 
-    fn drop_misfits(&self, problem: &mut Problem, ids: &mut Vec<u64>) {
+    fn drop_misfits(problem: &mut Problem, ids: &mut Vec<u64>, limit: f64) {
         let fits = |problem: &Problem, point: &Point| {
             let error =
                 |(pose, seen): &(usize, Vector2<f64>)| problem.residual(point, *pose, seen).map(|r| r.norm());
-            point.observations.iter().all(|o| error(o).is_some_and(|e| e < MISFIT_PX * self.pixel))
+            point.observations.iter().all(|o| error(o).is_some_and(|e| e < limit))
         };
         let good: Vec<bool> = problem.points.iter().map(|point| fits(problem, point)).collect();
         let mut index = good.iter();

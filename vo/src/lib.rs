@@ -6,6 +6,7 @@ mod affine;
 mod bundle;
 mod config;
 mod corners;
+mod covariance;
 mod estimator;
 mod features;
 mod initializer;

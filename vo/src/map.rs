@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use geometry::{Se3, Timestamp};
 use nalgebra::{Vector2, Vector3};
 
-use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem};
+use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem, Summary};
+use crate::covariance::{ALIKE, PoseCovariance};
 use crate::features::Feature;
 use crate::lens::LensEstimate;
 use crate::two_view::triangulate;
@@ -38,6 +39,14 @@ pub(crate) struct Keyframe {
     pub(crate) stamp: Timestamp,
     pub(crate) camera_from_world: Se3,
     pub(crate) rays: Rays,
+    /// As it was when this was the newest.
+    pub(crate) covariance: PoseCovariance,
+}
+
+impl Keyframe {
+    fn center(&self) -> Vector3<f64> {
+        self.camera_from_world.inverse().translation
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +77,12 @@ impl Map {
     /// What is known of the lens by now.
     pub(crate) fn lens(&self) -> LensEstimate {
         self.lens
+    }
+
+    /// Covariance of a camera at `center` that is known as well as the newest keyframe.
+    pub(crate) fn covariance_at(&self, center: &Vector3<f64>) -> PoseCovariance {
+        let newest = self.keyframes.back();
+        newest.map_or_else(PoseCovariance::zero, |k| k.covariance.carried(&(center - k.center())))
     }
 
     pub(crate) fn keyframes(&self) -> impl Iterator<Item = &Keyframe> {
@@ -127,9 +142,18 @@ impl Map {
     }
 
     /// Adds a keyframe with points already known: how a map begins.
-    pub(crate) fn adopt(&mut self, problem: &Problem, frames: Vec<(Timestamp, Rays)>, ids: &[u64]) {
+    ///
+    /// `covariance` is that of the first of its poses.
+    pub(crate) fn adopt(
+        &mut self,
+        problem: &Problem,
+        frames: Vec<(Timestamp, Rays)>,
+        ids: &[u64],
+        covariance: PoseCovariance,
+    ) {
         for (pose, (stamp, rays)) in problem.poses.iter().zip(frames) {
-            self.keyframes.push_back(Keyframe { stamp, camera_from_world: pose.camera_from_world, rays });
+            let camera_from_world = pose.camera_from_world;
+            self.keyframes.push_back(Keyframe { stamp, camera_from_world, rays, covariance });
         }
         for (id, point) in ids.iter().zip(&problem.points) {
             let (host, ray_in_host) = (self.first_number + point.host as u64, point.ray_in_host);
@@ -178,19 +202,29 @@ impl Map {
 
     /// Bundle adjustment of the newest keyframes with all points they see.
     fn adjust(&mut self) {
-        let first_free = self.keyframes.len().saturating_sub(FREE_KEYFRAMES);
-        self.adjust_from(first_free);
+        let first_free = self.keyframes.len().saturating_sub(FREE_KEYFRAMES).max(1);
+        let summary = self.adjust_from(first_free);
+        let residual_variance = summary.mean_cost / 2.0;
+        let covariance = summary.newest_covariance * (ALIKE * residual_variance);
+        let Some((anchor, newest)) = self.keyframes.get(first_free - 1).zip(self.keyframes.back()) else {
+            return;
+        };
+        let covariance = anchor.covariance.carried(&(newest.center() - anchor.center())).plus(&covariance);
+        if let Some(newest) = self.keyframes.back_mut() {
+            newest.covariance = covariance;
+        }
     }
 
-    fn adjust_from(&mut self, first_free: usize) {
+    fn adjust_from(&mut self, first_free: usize) -> Summary {
         let (mut problem, ids) = self.problem(first_free);
-        problem.solve(&self.options(LENS_HELD));
+        let summary = problem.solve(&self.options(LENS_HELD));
         for (keyframe, pose) in self.keyframes.iter_mut().zip(&problem.poses) {
             keyframe.camera_from_world = pose.camera_from_world;
         }
         for (id, point) in ids.iter().zip(&problem.points) {
             self.take_back(*id, point, &problem);
         }
+        summary
     }
 
     /// Asks all remembered keyframes what the calibration left of the lens's distortion.
