@@ -203,7 +203,7 @@ impl VisualOdometry {
             self.last.as_ref().filter(|_| self.reset_count > 0).map_or_else(PoseCovariance::zero, |last| {
                 PoseCovariance::from_camera_frame(&last.covariance, &start.inverse())
             });
-        map.adopt(&problem, first.frames, &first.ids, covariance);
+        map.adopt(&problem, first.frames, &first.ids, &covariance);
         let keyframe_points = map.point_count();
         let poses: Vec<_> = map.keyframes().map(|k| (k.stamp, k.camera_from_world)).collect();
         let last_known = poses.len().checked_sub(2).map(|i| poses[i]);

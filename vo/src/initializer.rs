@@ -22,7 +22,7 @@ const AMPLE_PARALLAX_PX: f64 = 9.0;
 /// motions about equally well (Longuet-Higgins 1986); in pixels.
 const TELLING_PARALLAX_PX: f64 = 5.0;
 /// Parallax at which a hypothesis without a rival is taken; in pixels.
-const UNDISPUTED_PARALLAX_PX: f64 = 4.0;
+const UNDISPUTED_PARALLAX_PX: f64 = 3.0;
 /// The second best hypothesis must cost this much more than the best.
 const CLEARLY_WORSE: f64 = 1.5;
 /// Points with a larger error do not fit a hypothesis, in pixels: first what spoils it, then what it does not explain.

@@ -149,11 +149,11 @@ impl Map {
         problem: &Problem,
         frames: Vec<(Timestamp, Rays)>,
         ids: &[u64],
-        covariance: PoseCovariance,
+        covariance: &PoseCovariance,
     ) {
         for (pose, (stamp, rays)) in problem.poses.iter().zip(frames) {
             let camera_from_world = pose.camera_from_world;
-            self.keyframes.push_back(Keyframe { stamp, camera_from_world, rays, covariance });
+            self.keyframes.push_back(Keyframe { stamp, camera_from_world, rays, covariance: *covariance });
         }
         for (id, point) in ids.iter().zip(&problem.points) {
             let (host, ray_in_host) = (self.first_number + point.host as u64, point.ray_in_host);

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use geometry::Timestamp;
-use nalgebra::Vector3;
+use nalgebra::{Matrix3, Vector3};
 
 use crate::KeyframeView;
 
@@ -37,21 +37,34 @@ pub(crate) struct Place {
     in_map: Vector3<f64>,
     /// In map units, from where the scale became unknown, as long as it is.
     pub(crate) metric: Vector3<f64>,
-    /// How far this place is off for a scale that was too large by a standard deviation all the way.
-    pub(crate) scale_error: Vector3<f64>,
+    /// The part of the way in metres that shares one scale with what follows.
+    way: Vector3<f64>,
+    /// What the scale's error makes of the way, in square metres.
+    pub(crate) scale_covariance: Matrix3<f64>,
 }
 
 impl Default for Place {
     fn default() -> Self {
-        Self { in_map: Vector3::zeros(), metric: Vector3::zeros(), scale_error: Vector3::zeros() }
+        let origin = Vector3::zeros();
+        Self { in_map: origin, metric: origin, way: origin, scale_covariance: Matrix3::zeros() }
     }
 }
 
 impl Place {
+    /// The scale is estimated ever better, and an earlier estimate has in its error the error of the later one (as in a Kalman filter of
+    /// a constant, where the covariance of the two is the later one's variance). So each step adds its own square and its
+    /// product with the way before.
     fn moved_to(&self, in_map: &Vector3<f64>, scale: Option<Scale>) -> Self {
         let (factor, sigma) = scale.unwrap_or((1.0, 0.0));
         let step = (in_map - self.in_map) * factor;
-        Self { in_map: *in_map, metric: self.metric + step, scale_error: self.scale_error + step * sigma }
+        let with_before = step * self.way.transpose();
+        let added = (with_before + with_before.transpose() + step * step.transpose()) * (sigma * sigma);
+        Self {
+            in_map: *in_map,
+            metric: self.metric + step,
+            way: self.way + step,
+            scale_covariance: self.scale_covariance + added,
+        }
     }
 }
 
@@ -85,6 +98,9 @@ impl MetricChain {
     /// present one.
     pub(crate) fn begin_map(&mut self, in_map: &Vector3<f64>, scale: Option<Scale>) {
         self.start = self.place(in_map);
+        if scale != self.scale {
+            self.start.way = Vector3::zeros();
+        }
         self.links.clear();
         self.scale = scale;
     }
@@ -136,6 +152,21 @@ mod tests {
     }
 
     #[test]
+    fn an_error_that_shrinks_leaves_less_behind_than_one_that_stays() {
+        let mut chain = MetricChain::default();
+        let sigma = |i: u32| 0.1 / f64::from(i).sqrt();
+        for i in 1..=100_u32 {
+            chain.set_scale(Some((2.0, sigma(i))));
+            chain.revise(&[i - 1, i].map(|k| keyframe(i64::from(k), f64::from(k))));
+        }
+        let place = chain.keyframe(Timestamp::from_nanos(100)).unwrap();
+        let got = place.scale_covariance[(0, 0)].sqrt();
+        let (constant, fully_correlated) =
+            (200.0 * sigma(100), (1..=100).map(|i| 2.0 * sigma(i)).sum::<f64>());
+        assert!(constant < got && got < 0.8 * fully_correlated, "{constant} {got} {fully_correlated}");
+    }
+
+    #[test]
     fn what_the_map_moves_moves_by_the_scale_of_its_time() {
         let mut chain = MetricChain::default();
         chain.set_scale(Some((2.0, 0.0)));
@@ -156,7 +187,7 @@ mod tests {
         chain.set_scale(Some((4.0, 0.1)));
         let place = chain.place(&Vector3::new(7.0, 0.0, 0.0));
         assert!((place.metric.x - 28.0).abs() < 1e-12);
-        assert!((place.scale_error.x - 2.8).abs() < 1e-12);
+        assert!((place.scale_covariance[(0, 0)].sqrt() - 2.8).abs() < 1e-12);
     }
 
     #[test]

@@ -14,8 +14,8 @@ pub(crate) struct Reading {
 
 /// Relative drift of the scale over a way as long as the scene is deep.
 const DRIFT_PER_DEPTH: f64 = 0.01;
-/// A first reading is believed no better than this, and a later one no better than the second.
-const MIN_FIRST_SIGMA: f64 = 0.02;
+/// First readings together are believed no better than this, and a later one no better than the second.
+const MIN_FIRST_SIGMA: f64 = 0.01;
 const MIN_SIGMA: f64 = 1e-3;
 /// Innovations up to this many standard deviations count in full (Huber 1964), and beyond the gate not at all.
 const HUBER: f64 = 1.5;
@@ -91,10 +91,11 @@ impl ScaleFilter {
         self.depths_since_accepted = 0.0;
     }
 
-    /// Begins at the median of readings, which is as sure as one of them and no surer than they agree.
+    /// Begins at the median of readings, which are as sure as they say and no surer than they agree.
     fn begin(&mut self, readings: &[f64], sigma: f64) {
         let (log_scale, spread) = median_and_spread(readings);
-        let variance = sigma.max(spread).max(MIN_FIRST_SIGMA).powi(2);
+        let sigma = sigma.max(spread) / (readings.len() as f64).sqrt();
+        let variance = sigma.max(MIN_FIRST_SIGMA).powi(2);
         self.state = Some(State { log_scale, variance });
         self.refused.clear();
         self.depths_since_accepted = 0.0;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use geometry::{Se3, Timestamp};
-use nalgebra::{Matrix3, Vector2, Vector3};
+use nalgebra::{Vector2, Vector3};
 
 use super::chain::{MetricChain, Scale};
 use super::filter::{Reading, ScaleFilter, median};
@@ -257,19 +257,17 @@ impl MetricScale {
         odometry
     }
 
-    /// The pose's error in metres, and along the way what the scale's error makes of it. The errors of the scale at
-    /// all times are taken for one and the same, which is nearly so and never too optimistic.
+    /// The pose's error in metres, and along the way what the scale's error makes of it.
     fn scale_covariance(&self, odometry: &mut Odometry, scale: Option<Scale>) {
         let Some((factor, _)) = scale else { return };
         let covariance = &mut odometry.covariance;
         covariance.fixed_rows_mut::<3>(0).scale_mut(factor);
         covariance.fixed_columns_mut::<3>(0).scale_mut(factor);
         let pose = &odometry.world_from_camera;
-        let in_world = self.chain.place(&pose.translation).scale_error;
-        let in_camera = pose.rotation.inverse() * in_world;
-        let along_the_way: Matrix3<f64> = in_camera * in_camera.transpose();
+        let camera_from_world = pose.rotation.inverse().to_rotation_matrix();
+        let in_world = self.chain.place(&pose.translation).scale_covariance;
         let mut translation = covariance.fixed_view_mut::<3, 3>(0, 0);
-        translation += along_the_way;
+        translation += camera_from_world * in_world * camera_from_world.inverse();
     }
 }
 
