@@ -13,6 +13,7 @@ use nalgebra::{
 };
 
 use crate::lens::LensResidual;
+use crate::patch::vectorized;
 
 /// A camera pose of the problem.
 #[derive(Clone, Debug)]
@@ -597,12 +598,14 @@ impl Normal {
         for i in 0..hessian.nrows() {
             hessian[(i, i)] *= 1.0 + damping;
         }
-        for row in &self.points {
-            self.eliminate(row, damping, &mut hessian, &mut gradient);
-        }
+        vectorized(
+            #[inline(always)]
+            || self.points.iter().for_each(|row| self.eliminate(row, damping, &mut hessian, &mut gradient)),
+        );
         (hessian, gradient)
     }
 
+    #[inline(always)]
     fn eliminate(
         &self,
         row: &PointRow,
@@ -622,8 +625,11 @@ impl Normal {
             let mut part = hessian.fixed_view_mut::<1, 6>(lens, 6 * a);
             part -= (scaled * row.lens_coupling).transpose();
             for (b, block_b) in &coupling[..=i] {
-                let mut part = hessian.fixed_view_mut::<6, 6>(6 * a, 6 * b);
-                part -= scaled * block_b.transpose();
+                for (column, factor) in block_b.iter().enumerate() {
+                    let start = (6 * b + column) * (lens + 1) + 6 * a;
+                    let part = &mut hessian.as_mut_slice()[start..start + 6];
+                    part.iter_mut().zip(&scaled).for_each(|(value, row)| *value -= row * factor);
+                }
             }
         }
     }
