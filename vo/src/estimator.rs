@@ -234,7 +234,10 @@ impl VisualOdometry {
         let is_keyframe = tracking.needs_keyframe(features.features(), &estimate, frame);
         if is_keyframe {
             camera_from_world = tracking.insert_keyframe(frame.stamp, camera_from_world, features.features());
+            let first_new = features.next_id();
             features.replenish(&frame.camera);
+            // Where a feature is seen first, it is by definition: the best place for its ray to begin.
+            tracking.map.begin_in_newest(rays(features.features()), first_new);
         } else if features.features().len() * FEATURE_SHARE < self.config.max_tracks {
             features.replenish(&frame.camera);
         }

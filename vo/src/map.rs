@@ -141,6 +141,13 @@ impl Map {
         }
     }
 
+    /// Adds the features that have begun in the newest keyframe to what it saw: of `rays`, those from identity `first` on.
+    pub(crate) fn begin_in_newest(&mut self, mut rays: Rays, first: u64) {
+        if let Some(newest) = self.keyframes.back_mut() {
+            newest.rays.extend(rays.split_off(&first));
+        }
+    }
+
     /// Adds a keyframe with points already known: how a map begins.
     ///
     /// `covariance` is that of the first of its poses.
