@@ -225,7 +225,7 @@ fn a_new_map_has_metres_of_its_own_and_goes_on_where_the_last_one_ended() {
     let estimates: Vec<_> = (0..FRAMES)
         .map(|i| {
             let mut frame = flown.frames[i].clone();
-            if (30..42).contains(&i) {
+            if (26..48).contains(&i) {
                 frame.gray = Arc::clone(&dark);
             }
             odometry.register_frame(&frame)
