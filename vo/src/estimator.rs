@@ -283,9 +283,10 @@ impl VisualOdometry {
     /// explains it, because after that the next frame would show no more.
     fn is_dimmed(&self, frame: &Frame, estimate: &PoseEstimate) -> bool {
         let few = self.features.as_ref().is_some_and(|features| features.shown_share() < DIMMED_SHARE);
+        let lost = matches!(&self.phase, Phase::Tracking(tracking) if tracking.lost);
         let steady = |last: &LastFrame| {
             let jerk = last.predict(frame.stamp).rotation.angle_to(&estimate.camera_from_world.rotation);
-            jerk < MAX_DIMMED_JERK_RAD && frame.stamp.secs_since(last.stamp) < MAX_DIMMED_S
+            (lost || jerk < MAX_DIMMED_JERK_RAD) && frame.stamp.secs_since(last.stamp) < MAX_DIMMED_S
         };
         few && self.last.as_ref().is_some_and(steady)
     }

@@ -95,14 +95,14 @@ fn more_than_a_second_of_darkness_in_flight_costs_a_reset_and_says_so() {
     let mut states = Vec::new();
     for i in 0..FRAMES {
         let mut frame = world.frame(i);
-        if (35..60).contains(&i) {
+        if (27..49).contains(&i) {
             frame.gray = Arc::new(GrayImage::filled(320, 240, [0]));
         }
         let registered = odometry.register_frame(&frame);
         states.push((registered.state, registered.reset_count));
     }
-    assert_eq!(states[34], (TrackingState::Tracking, 0));
-    assert!(states[35..60].iter().all(|(state, _)| *state != TrackingState::Tracking), "{states:?}");
+    assert_eq!(states[26], (TrackingState::Tracking, 0));
+    assert!(states[27..49].iter().all(|(state, _)| *state != TrackingState::Tracking), "{states:?}");
     assert_eq!(states[FRAMES - 1], (TrackingState::Tracking, 1), "{states:?}");
 }
 

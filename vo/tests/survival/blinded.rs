@@ -74,7 +74,8 @@ fn after_a_longer_darkness_another_map_goes_on_in_metres() {
     assert_eq!(flown.resets(), 1);
     flown.assert_tracked(95..130);
     assert!(flown.odometry[DARK.start..].iter().all(|o| o.scale.is_some()), "metres are never lost");
-    for leg in [(20, DARK.start - 1), (95, 129)] {
+    let legs = [(20, DARK.start - 1), (95, 129)];
+    for leg in legs {
         let factor = flown.metres_per_unit(leg.0, leg.1);
         assert!((factor - 1.0).abs() < 0.1, "frames {leg:?}: {factor} metres per metre");
     }

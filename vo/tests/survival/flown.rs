@@ -74,8 +74,8 @@ impl Flown {
     /// Asserts that all these frames are tracked.
     #[track_caller]
     pub fn assert_tracked(&self, frames: std::ops::Range<usize>) {
-        let first_lost = frames.clone().find(|i| !self.is_tracking(*i));
-        assert_eq!(first_lost, None, "not tracked, of {frames:?}");
+        let lost: Vec<usize> = frames.clone().filter(|i| !self.is_tracking(*i)).collect();
+        assert!(lost.is_empty(), "{lost:?} of {frames:?} are not tracked");
     }
 
     pub fn resets(&self) -> u32 {
