@@ -10,7 +10,8 @@ use crate::covariance::{ALIKE, PoseCovariance};
 use crate::features::{Expectation, Feature, FeatureTracker};
 use crate::initializer::{FirstMap, Initializer};
 use crate::lens::{LensEstimate, LensResidual};
-use crate::map::{Keyframe, Map, rays};
+use crate::map::{Keyframe, Map, rays, rays_before};
+use crate::motion::LastFrame;
 use crate::scale::MetricScale;
 use crate::{DepthPrior, KeyframeView, Odometry, PointView, ScaleSample, TrackView, TrackingState, VoConfig};
 
@@ -32,10 +33,19 @@ const KEYFRAME_MOTION: f64 = 0.01;
 const KEYFRAME_OVERLAP: f64 = 0.75;
 /// A frame that sees fewer features than this share of the wanted ones gets more.
 const FEATURE_SHARE: usize = 2;
-/// Lost frames in a row after which the map is given up.
-const MAX_LOST_FRAMES: usize = 5;
+/// A frame that shows less than this share of the features that the one before showed is blurred or mostly covered.
+const DIMMED_SHARE: f64 = 0.35;
+/// Time for which such frames are passed over, in seconds.
+const MAX_DIMMED_S: f64 = 0.6;
+/// A rotation that differs by more than this from the expected one is a jerk, in radians.
+const MAX_DIMMED_JERK_RAD: f64 = 0.03;
+/// Time without a pose after which the map is given up, in seconds.
+const MAX_LOST_S: f64 = 1.0;
 /// Time without frames after which the map is given up, in seconds.
 const MAX_GAP_S: f64 = 2.0;
+/// Standard deviation of the unit that another map takes over from the last one, relative to it: the median depth in view
+/// then and now.
+const UNIT_SIGMA: f64 = 0.25;
 
 /// Monocular visual odometry: a value without threads, clock or input of its own.
 #[derive(Debug)]
@@ -46,13 +56,15 @@ pub struct VisualOdometry {
     last: Option<LastFrame>,
     /// What is known of the lens from earlier maps.
     lens: LensEstimate,
+    /// The end of the last map, if there was one.
+    ended: Option<EndedMap>,
     reset_count: u32,
     scale: MetricScale,
 }
 
 #[derive(Debug)]
 enum Phase {
-    /// Waiting for a first map; it will begin at the last pose and go at the last speed.
+    /// Waiting for a first map; it will begin at the last pose.
     Initializing(Initializer),
     Tracking(Box<Tracking>),
 }
@@ -62,17 +74,17 @@ struct Tracking {
     map: Map,
     /// Points seen by the newest keyframe.
     keyframe_points: usize,
-    lost_frames: usize,
+    /// No pose since the last frame that is kept.
+    lost: bool,
 }
 
-/// What is kept of the frame before.
+/// What is left of a map that was given up.
 #[derive(Clone, Debug)]
-struct LastFrame {
-    stamp: Timestamp,
-    camera_from_world: Se3,
-    /// Motion per second as a twist in the camera's frame: `current_from_previous = exp(twist dt)`.
-    twist: Vector6<f64>,
-    covariance: Matrix6<f64>,
+struct EndedMap {
+    /// The last frame that had a pose in it.
+    last: LastFrame,
+    /// Median depth that it had in view at its end.
+    depth: f64,
 }
 
 /// A point in the world and where the camera sees it on the plane `z = 1`.
@@ -92,9 +104,10 @@ impl VisualOdometry {
             scale: MetricScale::new(&config.scale),
             config,
             features: None,
-            phase: Phase::Initializing(Initializer::new(1.0, LensResidual::default())),
+            phase: Phase::Initializing(Initializer::new(Se3::identity(), 1.0, LensResidual::default())),
             last: None,
             lens: LensEstimate::default(),
+            ended: None,
             reset_count: 0,
         }
     }
@@ -121,7 +134,9 @@ impl VisualOdometry {
     ///
     /// The world is the first frame's camera, its unit the metre where [`VoConfig::scale`] tells it and else the median depth
     /// of the first map. Never fails: a frame that can't be used (black, of another size, after a long gap) is
-    /// [`TrackingState::Lost`] or starts a new map, which [`Odometry::reset_count`] counts.
+    /// [`TrackingState::Lost`] or starts a new map, which [`Odometry::reset_count`] counts. What was lost is looked for for a
+    /// second; a new map goes on from the predicted pose, turned as far as the images told, with the depth that was last in
+    /// view for its scale.
     pub fn register_frame(&mut self, frame: &Frame) -> Odometry {
         let in_map_units = self.register(frame);
         self.scale.apply(in_map_units)
@@ -131,7 +146,10 @@ impl VisualOdometry {
         if self.must_restart(frame) {
             self.restart(frame);
         }
-        let predicted = self.predict(frame.stamp);
+        let (previous, predicted) = self.last.as_ref().map_or_else(
+            || (Se3::identity(), Se3::identity()),
+            |last| (last.camera_from_world, last.predict(frame.stamp)),
+        );
         let Some(features) = self.features.as_mut() else {
             return self.not_tracking(frame, TrackingState::Lost);
         };
@@ -142,9 +160,10 @@ impl VisualOdometry {
                 self.initialize(frame)
             }
             Phase::Tracking(tracking) => {
-                let previous = self.last.as_ref().map_or(predicted, |last| last.camera_from_world);
-                let predicted = tracking.follow(features, &frame.camera, &previous, &predicted);
-                self.track(frame, &predicted)
+                match tracking.follow(features, &frame.camera, &previous, &predicted) {
+                    Some(predicted) => self.track(frame, &predicted),
+                    None => self.coast(frame),
+                }
             }
         }
     }
@@ -152,27 +171,40 @@ impl VisualOdometry {
     fn must_restart(&self, frame: &Frame) -> bool {
         let resized = self.features.as_ref().is_none_or(|f| f.size() != frame.size());
         let gap = self.last.as_ref().is_some_and(|last| frame.stamp.secs_since(last.stamp).abs() > MAX_GAP_S);
-        let given_up = matches!(&self.phase, Phase::Tracking(t) if t.lost_frames > MAX_LOST_FRAMES);
-        resized || gap || given_up
+        let lost_for_long = |last: &LastFrame| frame.stamp.secs_since(last.stamp) > MAX_LOST_S;
+        let lost = matches!(&self.phase, Phase::Tracking(tracking) if tracking.lost);
+        resized || gap || (lost && self.last.as_ref().is_some_and(lost_for_long))
     }
 
-    /// Forgets the map and waits for a new one.
+    /// Forgets all features and the map and waits for a new one.
     fn restart(&mut self, frame: &Frame) {
-        if let Phase::Tracking(tracking) = &self.phase {
-            self.reset_count += 1;
-            self.lens = tracking.map.lens();
-        }
+        self.give_up_map();
+        self.last = self.coasted(frame.stamp);
         let next_id = self.features.as_ref().map_or(0, FeatureTracker::next_id);
         let (width, height) = frame.size();
         self.features = Some(FeatureTracker::new(width, height, self.config.max_tracks, next_id));
-        self.phase = Phase::Initializing(Initializer::new(pixel_size(frame), self.lens.residual()));
+        let start = self.last.as_ref().map_or_else(Se3::identity, |last| last.camera_from_world);
+        self.phase = Phase::Initializing(Initializer::new(start, pixel_size(frame), self.lens.residual()));
     }
 
-    /// Where the camera should be by now if it went on as it did; the last pose where nothing is known.
-    fn predict(&self, stamp: Timestamp) -> Se3 {
-        let Some(last) = &self.last else { return Se3::identity() };
-        let dt_s = stamp.secs_since(last.stamp).clamp(0.0, MAX_GAP_S);
-        Se3::exp(&(last.twist * dt_s)) * last.camera_from_world
+    fn give_up_map(&mut self) {
+        if let Phase::Tracking(tracking) = &self.phase {
+            self.reset_count += 1;
+            self.lens = tracking.map.lens();
+            let depth = tracking.map.depth();
+            self.ended = self.last.clone().map(|last| EndedMap { last, depth });
+        }
+    }
+
+    /// What is known of a moment in which nothing is seen.
+    fn coasted(&self, stamp: Timestamp) -> Option<LastFrame> {
+        match &self.phase {
+            Phase::Tracking(tracking) => {
+                let depth = tracking.map.depth();
+                self.last.as_ref().map(|last| last.coasted(stamp, depth))
+            }
+            Phase::Initializing(_) => self.last.clone(),
+        }
     }
 
     fn initialize(&mut self, frame: &Frame) -> Odometry {
@@ -183,19 +215,33 @@ impl VisualOdometry {
         features.replenish(&frame.camera);
         match initializer.add(frame.stamp, rays(features.features())) {
             Some(first) => self.begin_map(frame, first),
-            None => {
-                self.stand_still(frame);
-                self.not_tracking(frame, TrackingState::Initializing)
-            }
+            None => self.wait(frame),
         }
     }
 
-    /// The map starts at the last known pose and, where a speed was known, at its scale.
+    /// Still no map: the camera turns where it is.
+    fn wait(&mut self, frame: &Frame) -> Odometry {
+        let Phase::Initializing(initializer) = &self.phase else {
+            return self.not_tracking(frame, TrackingState::Initializing);
+        };
+        let camera_from_world = initializer.camera_from_world();
+        let twist = self.last.as_ref().map_or_else(Vector6::zeros, |last| last.twist);
+        let covariance = self
+            .ended
+            .as_ref()
+            .map_or_else(Matrix6::identity, |ended| ended.last.coasted(frame.stamp, ended.depth).covariance);
+        self.last = Some(LastFrame { stamp: frame.stamp, camera_from_world, twist, covariance });
+        self.not_tracking(frame, TrackingState::Initializing)
+    }
+
+    /// The map starts where waiting for it began and, where there was one before, with what lay before the camera as far
+    /// away as it was then.
     fn begin_map(&mut self, frame: &Frame, first: FirstMap) -> Odometry {
-        let mut map = Map::new(pixel_size(frame), self.lens);
-        let start = self.last.as_ref().map_or(Se3::identity(), |last| last.camera_from_world);
-        let mut problem = first.problem;
-        self.scale.begin_map(&start.inverse(), false);
+        let depth = self.ended.as_ref().map_or(1.0, |ended| ended.depth);
+        let mut map = Map::new(pixel_size(frame), self.lens, depth);
+        let (start, mut problem) = (first.start, first.problem);
+        self.scale.begin_map(&start.inverse(), self.ended.as_ref().map(|_| UNIT_SIGMA));
+        problem.scale(depth);
         for pose in &mut problem.poses {
             pose.camera_from_world = pose.camera_from_world * start;
         }
@@ -210,28 +256,53 @@ impl VisualOdometry {
         if let (Some((stamp, camera_from_world)), Some(last)) = (last_known, self.last.as_mut()) {
             (last.stamp, last.camera_from_world) = (stamp, camera_from_world);
         }
-        self.phase = Phase::Tracking(Box::new(Tracking { map, keyframe_points, lost_frames: 0 }));
+        self.phase = Phase::Tracking(Box::new(Tracking { map, keyframe_points, lost: false }));
         let predicted = poses.last().map_or(start, |(_, pose)| *pose);
         let odometry = self.track(frame, &predicted);
         self.with_map(odometry)
     }
 
     fn track(&mut self, frame: &Frame, predicted: &Se3) -> Odometry {
+        let last = self.last.as_ref().map(|last| last.camera_from_world);
+        if let Some(estimate) = self.estimate_pose(frame, [Some(*predicted), last].into_iter().flatten()) {
+            return self.go_on(frame, &estimate);
+        }
+        let Some(turn) = self.turned_away(frame) else { return self.coast(frame) };
+        match self.estimate_pose(frame, std::iter::once(turn.camera_from_world())) {
+            Some(estimate) => self.go_on(frame, &estimate),
+            None => self.lose(frame, turn),
+        }
+    }
+
+    fn estimate_pose(&self, frame: &Frame, starts: impl Iterator<Item = Se3>) -> Option<PoseEstimate> {
+        let (Some(features), Phase::Tracking(tracking)) = (&self.features, &self.phase) else { return None };
+        tracking.estimate_pose(features.features(), starts, pixel_size(frame))
+    }
+
+    /// Whether so little is seen of what the last frame showed that the frame is better passed over; not where a jerk
+    /// explains it, because after that the next frame would show no more.
+    fn is_dimmed(&self, frame: &Frame, estimate: &PoseEstimate) -> bool {
+        let few = self.features.as_ref().is_some_and(|features| features.shown_share() < DIMMED_SHARE);
+        let lost = matches!(&self.phase, Phase::Tracking(tracking) if tracking.lost);
+        let steady = |last: &LastFrame| {
+            let jerk = last.predict(frame.stamp).rotation.angle_to(&estimate.camera_from_world.rotation);
+            (lost || jerk < MAX_DIMMED_JERK_RAD) && frame.stamp.secs_since(last.stamp) < MAX_DIMMED_S
+        };
+        few && self.last.as_ref().is_some_and(steady)
+    }
+
+    fn go_on(&mut self, frame: &Frame, estimate: &PoseEstimate) -> Odometry {
+        if self.is_dimmed(frame, estimate) {
+            return self.coast(frame);
+        }
         let (Some(features), Phase::Tracking(tracking)) = (self.features.as_mut(), &mut self.phase) else {
             return self.not_tracking(frame, TrackingState::Lost);
         };
-        let pixel = pixel_size(frame);
-        let starts = [Some(*predicted), self.last.as_ref().map(|last| last.camera_from_world)];
-        let estimate = tracking.estimate_pose(features.features(), starts.into_iter().flatten(), pixel);
-        let Some(estimate) = estimate else {
-            tracking.lost_frames += 1;
-            return self.coast(frame, predicted);
-        };
-        tracking.lost_frames = 0;
+        tracking.lost = false;
         let map = &tracking.map;
         features.retain(|f| map.point(f.id).is_none() || estimate.inliers.binary_search(&f.id).is_ok());
         let mut camera_from_world = estimate.camera_from_world;
-        let is_keyframe = tracking.needs_keyframe(features.features(), &estimate, frame);
+        let is_keyframe = tracking.needs_keyframe(features.features(), estimate, frame);
         if is_keyframe {
             camera_from_world = tracking.insert_keyframe(frame.stamp, camera_from_world, features.features());
             let first_new = features.next_id();
@@ -244,27 +315,38 @@ impl VisualOdometry {
         let covariance =
             tracking.covariance(&camera_from_world, (!is_keyframe).then_some(&estimate.covariance));
         self.move_to(frame.stamp, camera_from_world, &covariance);
-        self.tracked(frame, &estimate, is_keyframe)
+        self.tracked(frame, estimate, is_keyframe)
     }
 
-    /// No pose from this frame: the camera is taken to go on as it did, and to be ever less certain.
-    fn coast(&mut self, frame: &Frame, predicted: &Se3) -> Odometry {
+    /// The camera has turned away from all that the map knows, but sees where to.
+    fn lose(&mut self, frame: &Frame, initializer: Initializer) -> Odometry {
+        self.give_up_map();
+        self.phase = Phase::Initializing(initializer);
         if let Some(features) = self.features.as_mut() {
             features.replenish(&frame.camera);
         }
-        if let Some(last) = self.last.as_mut() {
-            let moved = (last.twist * frame.stamp.secs_since(last.stamp)).norm();
-            last.covariance += Matrix6::identity() * moved.powi(2);
-            (last.stamp, last.camera_from_world) = (frame.stamp, *predicted);
-        }
-        self.not_tracking(frame, TrackingState::Lost)
+        self.wait(frame)
     }
 
-    fn stand_still(&mut self, frame: &Frame) {
-        let twist = self.last.as_ref().map_or_else(Vector6::zeros, |last| last.twist);
-        let camera_from_world = self.last.as_ref().map_or_else(Se3::identity, |last| last.camera_from_world);
-        let covariance = Matrix6::identity();
-        self.last = Some(LastFrame { stamp: frame.stamp, camera_from_world, twist, covariance });
+    /// How another map may begin where the features are seen on as a turn on the spot would show them.
+    fn turned_away(&self, frame: &Frame) -> Option<Initializer> {
+        let (last, features) = (self.last.as_ref()?, self.features.as_ref()?.features());
+        let Phase::Tracking(tracking) = &self.phase else { return None };
+        let lens = tracking.map.lens().residual();
+        let initializer = Initializer::new(last.camera_from_world, pixel_size(frame), lens);
+        initializer.with_turn((last.stamp, rays_before(features)), (frame.stamp, rays(features)))
+    }
+
+    /// Nothing to learn from this frame: the camera is taken to go on as it did, and the next frame is compared with
+    /// the last one that was good.
+    fn coast(&mut self, frame: &Frame) -> Odometry {
+        if let (Some(features), Phase::Tracking(tracking)) = (self.features.as_mut(), &mut self.phase) {
+            features.refuse();
+            tracking.lost = true;
+        }
+        let mut odometry = self.reported(frame, TrackingState::Lost, self.coasted(frame.stamp).as_ref());
+        odometry.tracks.clear();
+        odometry
     }
 
     fn move_to(&mut self, stamp: Timestamp, camera_from_world: Se3, covariance: &Matrix6<f64>) {
@@ -277,7 +359,10 @@ impl VisualOdometry {
     }
 
     fn not_tracking(&self, frame: &Frame, state: TrackingState) -> Odometry {
-        let last = self.last.as_ref();
+        self.reported(frame, state, self.last.as_ref())
+    }
+
+    fn reported(&self, frame: &Frame, state: TrackingState, last: Option<&LastFrame>) -> Odometry {
         let tracks = self.features.as_ref().map_or(&[][..], FeatureTracker::features);
         Odometry {
             stamp: frame.stamp,
@@ -320,26 +405,23 @@ impl VisualOdometry {
     }
 }
 
-impl LastFrame {
-    fn velocity_in_world(&self) -> Vector3<f64> {
-        // The twist moves points into the camera; the camera itself moves the other way.
-        let velocity_in_camera = -self.twist.fixed_rows::<3>(0).into_owned();
-        self.camera_from_world.rotation.inverse() * velocity_in_camera
-    }
-}
-
 impl Tracking {
     /// Follows the features into a new image and gives back a better prediction of its pose.
     ///
-    /// A few scouts with points in the map are searched widely; the pose that they give tells where the others are.
+    /// A few scouts with points in the map are searched widely; the pose that they give tells where the others are. Where
+    /// the features have been lost and no scout finds them, neither would anything else: `None`.
     fn follow(
         &self,
         features: &mut FeatureTracker,
         camera: &PinholeCamera,
         previous: &Se3,
         predicted: &Se3,
-    ) -> Se3 {
+    ) -> Option<Se3> {
         let scouted = self.scout(features, camera, predicted);
+        let scouted = scouted.or_else(|| self.scout(features, camera, previous));
+        if self.lost && scouted.is_none() {
+            return None;
+        }
         let pose = scouted.unwrap_or(*predicted);
         let current_from_previous = pose * previous.inverse();
         let lens = self.map.lens().residual();
@@ -356,7 +438,7 @@ impl Tracking {
                 None => Expectation::Around(feature.pixel),
             }
         });
-        pose
+        Some(pose)
     }
 
     /// The pose from where a few features seem to be; `None` where they do not agree.
@@ -464,7 +546,7 @@ fn track_view(feature: &Feature, inlier: bool) -> TrackView {
     TrackView {
         id: feature.id,
         pixel: feature.pixel.into(),
-        previous_pixel: feature.previous_pixel.into(),
+        previous_pixel: feature.previous_pixel().into(),
         inlier,
     }
 }

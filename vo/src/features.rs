@@ -25,11 +25,19 @@ pub(crate) struct Feature {
     pub(crate) id: u64,
     /// Where it is, in pixels.
     pub(crate) pixel: Vector2<f32>,
-    /// Where it was one frame before; equal to `pixel` for a new one.
-    pub(crate) previous_pixel: Vector2<f32>,
     /// Its ray's point on the plane `z = 1`.
     pub(crate) ray: Vector2<f64>,
+    /// Where and how it was in the frame before; the same as now for a new one.
+    pub(crate) before: Sighted,
     first_sight: Box<FirstSight>,
+    appearance: Appearance,
+}
+
+/// A feature in an earlier frame.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sighted {
+    /// Its ray's point on the plane `z = 1`.
+    pub(crate) ray: Vector2<f64>,
     appearance: Appearance,
 }
 
@@ -43,13 +51,18 @@ pub(crate) enum Expectation {
 }
 
 /// Follows features through frames of one size.
+///
+/// A frame may be refused: then the next one is followed from the frame before it, as if it had not been.
 #[derive(Debug)]
 pub(crate) struct FeatureTracker {
     max_features: usize,
     next_id: u64,
     features: Vec<Feature>,
+    /// Those that the current frame does not show.
+    missed: Vec<Feature>,
     previous: Pyramid,
     current: Pyramid,
+    refused: bool,
     grid: Grid,
     scratch: CornerScratch,
 }
@@ -60,8 +73,10 @@ impl FeatureTracker {
             max_features,
             next_id: first_id,
             features: Vec::with_capacity(2 * max_features),
+            missed: Vec::with_capacity(2 * max_features),
             previous: Pyramid::new(width, height, LEVELS),
             current: Pyramid::new(width, height, LEVELS),
+            refused: false,
             grid: Grid::new(width, height, max_features),
             scratch: CornerScratch::default(),
         }
@@ -82,8 +97,33 @@ impl FeatureTracker {
 
     /// Moves on to the image of `frame`; the features stay where they were until [`Self::follow`].
     pub(crate) fn begin(&mut self, frame: &Frame) {
-        std::mem::swap(&mut self.previous, &mut self.current);
+        if !self.refused {
+            std::mem::swap(&mut self.previous, &mut self.current);
+            self.missed.clear();
+            self.renew_stretched();
+        }
+        self.refused = false;
         self.current.build(&frame.gray);
+    }
+
+    /// Forgets the current frame: the features are again where the frame before shows them.
+    pub(crate) fn refuse(&mut self) {
+        self.refused = true;
+        self.features.append(&mut self.missed);
+        self.features.sort_unstable_by_key(|f| f.id);
+        self.features.iter_mut().for_each(Feature::go_back);
+    }
+
+    /// Share of the features of the frame before that the current one shows.
+    pub(crate) fn shown_share(&self) -> f64 {
+        let shown = self.features.len() as f64;
+        shown / (shown + self.missed.len() as f64).max(1.0)
+    }
+
+    /// Takes another first sight of what looks too different from its first one by now.
+    fn renew_stretched(&mut self) {
+        let image = &self.previous.levels()[0];
+        self.features.retain_mut(|f| !f.appearance.is_stretched() || f.renew(image));
     }
 
     /// About where a feature is in the new image, searched from `guess`.
@@ -91,11 +131,12 @@ impl FeatureTracker {
         klt::approach(&self.previous, &self.current, feature.pixel, guess)
     }
 
-    /// Follows every feature into the new image; the lost ones are dropped.
+    /// Follows every feature into the new image; the lost ones are dropped, unless the frame is refused.
     pub(crate) fn follow(&mut self, camera: &PinholeCamera, expect: impl Fn(&Feature) -> Expectation) {
         let (previous, current) = (&self.previous, &self.current);
         let image = &current.levels()[0];
-        self.features.retain_mut(|feature| {
+        let lost = self.features.extract_if(.., |feature| {
+            feature.stay();
             let approach = |guess| klt::approach(previous, current, feature.pixel, guess);
             let register = |guess| feature.first_sight.register(image, &feature.appearance.at(guess));
             let found = match expect(feature) {
@@ -104,8 +145,9 @@ impl FeatureTracker {
             };
             // A wrong expectation must not cost the feature.
             let found = found.or_else(|| register(approach(feature.pixel)));
-            found.is_some_and(|appearance| feature.appear(appearance, image, camera))
+            found.is_none_or(|appearance| !feature.appear(appearance, camera))
         });
+        self.missed.extend(lost);
     }
 
     /// Drops the features that `keep` refuses.
@@ -150,24 +192,40 @@ impl FeatureTracker {
         let first_sight = FirstSight::new(&self.current.levels()[0], pixel).map(Box::new);
         if let (Some(first_sight), Some(ray)) = (first_sight, ray(camera, pixel)) {
             let appearance = Appearance::first(pixel);
-            let id = self.next_id;
-            self.features.push(Feature { id, pixel, previous_pixel: pixel, ray, first_sight, appearance });
+            let (id, before) = (self.next_id, Sighted { ray, appearance });
+            self.features.push(Feature { id, pixel, ray, before, first_sight, appearance });
             self.next_id += 1;
         }
     }
 }
 
 impl Feature {
-    /// Takes what was found in `image`; `false` where the feature can't be followed any further.
-    fn appear(&mut self, found: Appearance, image: &GrayImage, camera: &PinholeCamera) -> bool {
+    /// Where it was one frame before, in pixels; equal to `pixel` for a new one.
+    pub(crate) fn previous_pixel(&self) -> Vector2<f32> {
+        self.before.appearance.pixel
+    }
+
+    fn stay(&mut self) {
+        self.before = Sighted { ray: self.ray, appearance: self.appearance };
+    }
+
+    fn go_back(&mut self) {
+        (self.ray, self.appearance) = (self.before.ray, self.before.appearance);
+        self.pixel = self.appearance.pixel;
+    }
+
+    /// Takes what was found; `false` where the lens has no ray for it.
+    fn appear(&mut self, found: Appearance, camera: &PinholeCamera) -> bool {
         let Some(ray) = ray(camera, found.pixel) else { return false };
-        self.previous_pixel = self.pixel;
         (self.pixel, self.ray, self.appearance) = (found.pixel, ray, found);
-        if found.is_stretched() {
-            let Some(first_sight) = FirstSight::new(image, self.pixel) else { return false };
-            *self.first_sight = first_sight;
-            self.appearance = Appearance::first(self.pixel);
-        }
+        true
+    }
+
+    /// Takes `image` for the first sight of it; `false` where the feature can't be followed any further.
+    fn renew(&mut self, image: &GrayImage) -> bool {
+        let Some(first_sight) = FirstSight::new(image, self.pixel) else { return false };
+        *self.first_sight = first_sight;
+        self.appearance = Appearance::first(self.pixel);
         true
     }
 }

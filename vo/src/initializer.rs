@@ -1,7 +1,7 @@
 //! The first map: wait for parallax, weigh what the motion may have been, keep what all frames agree with.
 
 use geometry::{Se3, Timestamp};
-use nalgebra::{Matrix3, UnitQuaternion, Vector2};
+use nalgebra::{Matrix3, UnitQuaternion, Vector2, Vector3};
 
 use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem};
 use crate::lens::LensResidual;
@@ -32,17 +32,37 @@ const TRUNCATED_PX: f64 = 1.0;
 /// Root mean square error with which a map may begin, in pixels.
 const MAX_ERROR_PX: f64 = 1.0;
 
+/// Matches further from a rotation than this many times the median one have no say in it.
+const OUTLIER_PARALLAXES: f64 = 3.0;
+/// Two frames that rotation explains to this many pixels show a camera that turns on the spot, or nearly.
+const MAX_TURN_ERROR_PX: f64 = 2.0;
+
 /// Frames seen since waiting began.
+///
+/// The position can't be told meanwhile, but rotation can, as far as it explains what is seen.
 #[derive(Debug)]
 pub(crate) struct Initializer {
-    frames: Vec<(Timestamp, Rays)>,
+    frames: Vec<Waiting>,
+    /// Pose of the camera at the first of them.
+    start: Se3,
     /// Size of a pixel on the plane `z = 1`.
     pixel: f64,
     lens: LensResidual,
 }
 
+/// A frame that waits for the first map.
+#[derive(Clone, Debug)]
+struct Waiting {
+    stamp: Timestamp,
+    rays: Rays,
+    /// The rotation that explains best what the first frame and this one see.
+    turned: UnitQuaternion<f64>,
+}
+
 /// A first map. Poses are relative to the first frame; the median depth there is 1.
 pub(crate) struct FirstMap {
+    /// Pose of the camera at the first frame.
+    pub(crate) start: Se3,
     pub(crate) problem: Problem,
     /// The frames of the problem's poses.
     pub(crate) frames: Vec<(Timestamp, Rays)>,
@@ -51,13 +71,43 @@ pub(crate) struct FirstMap {
 }
 
 impl Initializer {
-    pub(crate) fn new(pixel: f64, lens: LensResidual) -> Self {
-        Self { frames: Vec::new(), pixel, lens }
+    /// Waits with a camera that is at `start`.
+    pub(crate) fn new(start: Se3, pixel: f64, lens: LensResidual) -> Self {
+        Self { frames: Vec::new(), start, pixel, lens }
+    }
+
+    /// Begins with two frames where the second shows what the first one does, only turned; `None` where it does not.
+    pub(crate) fn with_turn(mut self, first: (Timestamp, Rays), second: (Timestamp, Rays)) -> Option<Self> {
+        self.remember(first);
+        self.remember(second);
+        let (_, matches) = self.common();
+        let turned = self.frames.last()?.turned;
+        let is_turn = self.frames.len() == 2 && parallax(&matches, &turned) < MAX_TURN_ERROR_PX * self.pixel;
+        is_turn.then_some(self)
+    }
+
+    /// The present pose: that of the first frame, turned as the images say.
+    pub(crate) fn camera_from_world(&self) -> Se3 {
+        self.frames.last().map_or(self.start, |frame| self.turned_start(frame))
+    }
+
+    fn turned_start(&self, frame: &Waiting) -> Se3 {
+        Se3::new(frame.turned, Vector3::zeros()) * self.start
     }
 
     /// Takes another frame; gives the map where there is parallax enough and no doubt about it.
     pub(crate) fn add(&mut self, stamp: Timestamp, rays: Rays) -> Option<FirstMap> {
-        self.frames.push((stamp, rays));
+        self.remember((stamp, rays));
+        let (ids, matches) = self.common();
+        let parallax_px = parallax(&matches, &rotation_of(matches.iter())) / self.pixel;
+        if ids.len() < MIN_COMMON || parallax_px < MIN_PARALLAX_PX {
+            return None;
+        }
+        self.decide(&ids, &matches, parallax_px)
+    }
+
+    fn remember(&mut self, (stamp, rays): (Timestamp, Rays)) {
+        self.frames.push(Waiting { stamp, rays, turned: UnitQuaternion::identity() });
         if self.frames.len() > MAX_FRAMES {
             let mut index = 0;
             self.frames.retain(|_| {
@@ -65,26 +115,34 @@ impl Initializer {
                 index % 2 == 1
             });
         }
-        let (ids, matches) = self.common();
-        if ids.len() < MIN_COMMON {
-            self.frames.drain(..self.frames.len() - 1);
-            return None;
+        if self.common().0.len() < MIN_COMMON {
+            self.begin_anew();
         }
-        let parallax_px = parallax(&matches) / self.pixel;
-        if parallax_px < MIN_PARALLAX_PX {
-            return None;
+        let turned = best_rotation(&self.common().1);
+        self.frames.iter_mut().next_back().into_iter().for_each(|last| last.turned = turned);
+    }
+
+    /// Waiting begins anew with the frame before the last one, or with the last where even these have little in common.
+    fn begin_anew(&mut self) {
+        let Some(before) = self.frames.len().checked_sub(2) else { return };
+        self.start = self.turned_start(&self.frames[before]);
+        self.frames.drain(..before);
+        self.frames[0].turned = UnitQuaternion::identity();
+        if self.common().0.len() < MIN_COMMON {
+            self.frames.remove(0);
         }
-        self.decide(&ids, &matches, parallax_px)
     }
 
     /// Features that the first and the last frame share, with their true rays.
     fn common(&self) -> (Vec<u64>, Vec<Match>) {
-        let (Some((_, first)), Some((_, last))) = (self.frames.first(), self.frames.last()) else {
+        let (Some(first), Some(last)) = (self.frames.first(), self.frames.last()) else {
             return Default::default();
         };
         let lens = &self.lens;
-        let shared =
-            first.iter().filter_map(|(id, a)| Some((*id, (lens.correct(a), lens.correct(last.get(id)?)))));
+        let shared = first
+            .rays
+            .iter()
+            .filter_map(|(id, a)| Some((*id, (lens.correct(a), lens.correct(last.rays.get(id)?)))));
         shared.unzip()
     }
 
@@ -120,10 +178,10 @@ impl Initializer {
             let Some(inverse_depth) = two_view::triangulate(last_from_first, m) else { continue };
             let seen = chosen.iter().enumerate().skip(1);
             let observations =
-                seen.filter_map(|(pose, i)| Some((pose, *self.frames[*i].1.get(id)?))).collect();
+                seen.filter_map(|(pose, i)| Some((pose, *self.frames[*i].rays.get(id)?))).collect();
             problem.points.push(Point {
                 host: 0,
-                ray_in_host: self.frames[0].1[id],
+                ray_in_host: self.frames[0].rays[id],
                 inverse_depth: inverse_depth.max(1e-3),
                 observations,
             });
@@ -140,9 +198,9 @@ impl Initializer {
         if !(enough && sharp && normalize(&mut problem)) {
             return None;
         }
-        let frames = chosen.iter().map(|i| self.frames[*i].clone()).collect();
+        let frames = chosen.iter().map(|i| (self.frames[*i].stamp, self.frames[*i].rays.clone())).collect();
         let cost = self.truncated_cost(&problem, matches.len());
-        Some((cost, FirstMap { problem, frames, ids }))
+        Some((cost, FirstMap { start: self.start, problem, frames, ids }))
     }
 
     /// Mean over all matches of how badly they fit, in squared lengths on the plane `z = 1`. However badly, one counts no more
@@ -200,23 +258,31 @@ fn normalize(problem: &mut Problem) -> bool {
     median > 1e-6
 }
 
-/// Median distance of the matches from each other after the rotation that explains most of it; on the plane `z = 1`.
-fn parallax(matches: &[Match]) -> f64 {
-    let rotation = best_rotation(matches);
-    let residual = |(a, b): &Match| {
-        let rotated = rotation * a.push(1.0);
-        (rotated.xy() / rotated.z - b).norm()
-    };
-    let mut residuals: Vec<f64> = matches.iter().map(residual).collect();
+/// Median distance of the matches from each other after `rotation`; on the plane `z = 1`.
+fn parallax(matches: &[Match], rotation: &UnitQuaternion<f64>) -> f64 {
+    let mut residuals: Vec<f64> = matches.iter().map(|m| turn_error(rotation, m)).collect();
     residuals.sort_by(f64::total_cmp);
     residuals.get(residuals.len() / 2).copied().unwrap_or(0.0)
 }
 
-/// The rotation that takes the first rays nearest to the second (Kabsch 1976).
+/// Distance of a match from where a rotation takes it, on the plane `z = 1`.
+fn turn_error(rotation: &UnitQuaternion<f64>, (a, b): &Match) -> f64 {
+    let rotated = rotation * a.push(1.0);
+    (rotated.xy() / rotated.z - b).norm()
+}
+
+/// The rotation that takes most of the first rays nearest to the second.
 fn best_rotation(matches: &[Match]) -> UnitQuaternion<f64> {
+    let first = rotation_of(matches.iter());
+    let limit = OUTLIER_PARALLAXES * parallax(matches, &first);
+    rotation_of(matches.iter().filter(|m| turn_error(&first, m) <= limit))
+}
+
+/// The rotation that takes the first rays nearest to the second (Kabsch 1976).
+fn rotation_of<'a>(matches: impl Iterator<Item = &'a Match>) -> UnitQuaternion<f64> {
     let correlation = |sum: Matrix3<f64>, (a, b): &Match| {
         sum + b.push(1.0).normalize() * a.push(1.0).normalize().transpose()
     };
-    let sum = matches.iter().fold(Matrix3::zeros(), correlation);
-    Se3::from_rotation_matrix(&sum, nalgebra::Vector3::zeros()).rotation
+    let sum = matches.fold(Matrix3::zeros(), correlation);
+    Se3::from_rotation_matrix(&sum, Vector3::zeros()).rotation
 }

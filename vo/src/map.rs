@@ -21,6 +21,13 @@ const HUBER_PX: f64 = 0.5;
 const MAX_ITERATIONS: usize = 4;
 /// Two rays to a new point must differ by this many pixels beyond what rotation explains.
 const MIN_PARALLAX_PX: f64 = 1.0;
+/// And a point in the middle of the scene's depth would have to differ by this many: where the camera did not move from
+/// its place, what differs is an error of rotation or of sight, and would make a point that is wrong and near.
+const MIN_MEDIAN_PARALLAX_PX: f64 = 4.0;
+/// Fewer points tell no depth of the scene.
+const MIN_DEPTHS: usize = 40;
+/// The scene's depth changes by no larger factor from keyframe to keyframe.
+const MAX_DEPTH_CHANGE: f64 = 1.1;
 
 /// Keyframes from one look at the lens to the next: a third of those remembered.
 const CALIBRATION_INTERVAL: u64 = 10;
@@ -66,12 +73,14 @@ pub(crate) struct Map {
     /// Size of a pixel on the plane `z = 1`.
     pixel: f64,
     lens: LensEstimate,
+    depth: f64,
 }
 
 impl Map {
-    /// A map without anything in it, for a camera whose pixels measure `pixel` on the plane `z = 1`.
-    pub(crate) fn new(pixel: f64, lens: LensEstimate) -> Self {
-        Self { keyframes: VecDeque::new(), first_number: 0, points: BTreeMap::new(), pixel, lens }
+    /// A map without anything in it, for a camera whose pixels measure `pixel` on the plane `z = 1`, before a scene with
+    /// this median depth.
+    pub(crate) fn new(pixel: f64, lens: LensEstimate, depth: f64) -> Self {
+        Self { depth, keyframes: VecDeque::new(), first_number: 0, points: BTreeMap::new(), pixel, lens }
     }
 
     /// What is known of the lens by now.
@@ -124,6 +133,22 @@ impl Map {
         self.keyframes.get(usize::try_from(number.checked_sub(self.first_number)?).ok()?)
     }
 
+    /// Median depth of the scene in view, which changes little from keyframe to keyframe.
+    pub(crate) fn depth(&self) -> f64 {
+        self.depth
+    }
+
+    fn measure_depth(&mut self) {
+        let Some(newest) = self.newest() else { return };
+        let seen = newest.rays.keys().filter_map(|id| self.point(*id));
+        let mut depths: Vec<f64> = seen.map(|point| (newest.camera_from_world * point).z).collect();
+        if depths.len() >= MIN_DEPTHS {
+            let middle = depths.len() / 2;
+            let (_, median, _) = depths.select_nth_unstable_by(middle, f64::total_cmp);
+            self.depth = median.clamp(self.depth / MAX_DEPTH_CHANGE, self.depth * MAX_DEPTH_CHANGE);
+        }
+    }
+
     /// Adds a keyframe, starts the points that have parallax by now, and adjusts the window.
     pub(crate) fn insert(&mut self, keyframe: Keyframe) {
         self.keyframes.push_back(keyframe);
@@ -135,6 +160,7 @@ impl Map {
         }
         self.start_points();
         self.adjust();
+        self.measure_depth();
         let number = self.first_number + self.keyframes.len() as u64;
         if self.keyframes.len() == MAX_KEYFRAMES && number.is_multiple_of(CALIBRATION_INTERVAL) {
             self.calibrate();
@@ -172,6 +198,7 @@ impl Map {
 
     fn start_points(&mut self) {
         let Some(newest) = self.keyframes.back() else { return };
+        let min_baseline = MIN_MEDIAN_PARALLAX_PX * self.pixel * self.depth;
         let mut started = Vec::new();
         for (id, ray) in newest.rays.iter().filter(|(id, _)| !self.points.contains_key(id)) {
             let Some((index, host)) =
@@ -180,6 +207,9 @@ impl Map {
                 continue;
             };
             let newest_from_host = newest.camera_from_world * host.camera_from_world.inverse();
+            if newest_from_host.translation.norm() < min_baseline {
+                continue;
+            }
             let ray_in_host = host.rays[id];
             if let Some(inverse_depth) = self.triangulated(&newest_from_host, ray_in_host, *ray) {
                 let host = self.first_number + index as u64;
@@ -292,4 +322,9 @@ impl Map {
 /// The rays of `features` by identity.
 pub(crate) fn rays(features: &[Feature]) -> Rays {
     features.iter().map(|f| (f.id, f.ray)).collect()
+}
+
+/// The same in the frame before, of those that were there.
+pub(crate) fn rays_before(features: &[Feature]) -> Rays {
+    features.iter().map(|f| (f.id, f.before.ray)).collect()
 }

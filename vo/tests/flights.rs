@@ -89,20 +89,20 @@ fn darkness_is_never_taken_for_a_place() {
 }
 
 #[test]
-fn a_second_of_darkness_in_flight_costs_a_reset_and_says_so() {
+fn more_than_a_second_of_darkness_in_flight_costs_a_reset_and_says_so() {
     let world = world(Motion::Nadir, Effects::none());
     let mut odometry = VisualOdometry::new(VoConfig::default());
     let mut states = Vec::new();
     for i in 0..FRAMES {
         let mut frame = world.frame(i);
-        if (40..55).contains(&i) {
+        if (27..49).contains(&i) {
             frame.gray = Arc::new(GrayImage::filled(320, 240, [0]));
         }
         let registered = odometry.register_frame(&frame);
         states.push((registered.state, registered.reset_count));
     }
-    assert_eq!(states[39], (TrackingState::Tracking, 0));
-    assert!(states[40..55].iter().all(|(state, _)| *state != TrackingState::Tracking), "{states:?}");
+    assert_eq!(states[26], (TrackingState::Tracking, 0));
+    assert!(states[27..49].iter().all(|(state, _)| *state != TrackingState::Tracking), "{states:?}");
     assert_eq!(states[FRAMES - 1], (TrackingState::Tracking, 1), "{states:?}");
 }
 

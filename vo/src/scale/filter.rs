@@ -66,6 +66,14 @@ impl ScaleFilter {
         self.depths_since_accepted += depths;
     }
 
+    /// The unit has become another one, with this standard deviation relative to what it was.
+    pub(crate) fn doubt(&mut self, sigma: f64) {
+        if let Some(state) = &mut self.state {
+            state.variance += sigma.powi(2);
+        }
+        self.refused.clear();
+    }
+
     /// Takes a reading, as far as it is to be believed.
     pub(crate) fn read(&mut self, reading: Reading) {
         if !(reading.log_scale.is_finite() && reading.sigma.is_finite()) {
@@ -208,6 +216,16 @@ mod tests {
         assert!((after_scale - scale).abs() < 1e-12);
         // Ten depths.
         assert!(after > 0.03 && after > 3.0 * before, "{before} {after}");
+    }
+
+    #[test]
+    fn a_doubtful_unit_is_put_right_by_the_next_readings() {
+        let mut filter = ScaleFilter::default();
+        fly(&mut filter, 200, |_| Some(30.0));
+        filter.doubt(0.25);
+        assert!(error(&filter, 30.0) < 0.02 && filter.scale().unwrap().1 > 0.2, "{:?}", filter.scale());
+        fly(&mut filter, 10, |_| Some(37.0));
+        assert!(error(&filter, 37.0) < 0.02 && filter.scale().unwrap().1 < 0.03, "{:?}", filter.scale());
     }
 
     #[test]

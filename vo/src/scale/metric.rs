@@ -97,10 +97,12 @@ impl MetricScale {
         self.speeds.push(sample);
     }
 
-    /// Another map begins with the camera where the last one had it; `keeps_unit` where its unit is still the same.
-    pub(crate) fn begin_map(&mut self, world_from_camera: &Se3, keeps_unit: bool) {
-        if !keeps_unit {
-            self.filter = opened(&self.source);
+    /// Another map begins with the camera where the last one had it. Where it keeps the unit of the last one, `unit_sigma`
+    /// is the standard deviation with which it does, relative to the unit.
+    pub(crate) fn begin_map(&mut self, world_from_camera: &Se3, unit_sigma: Option<f64>) {
+        match unit_sigma {
+            Some(sigma) => self.filter.doubt(sigma),
+            None => self.filter = opened(&self.source),
         }
         self.chain.begin_map(&world_from_camera.translation, self.scale());
         self.ground.iter_mut().for_each(Ground::clear);
