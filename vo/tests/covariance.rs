@@ -5,7 +5,7 @@ use datasets::world::{Effects, Motion, World, WorldConfig};
 use kestrel_vo::{Odometry, ScaleSample, ScaleSource, TrackingState, VisualOdometry, VoConfig};
 use nalgebra::{Matrix6, Vector6};
 
-const FRAMES: usize = 40;
+const FRAMES: usize = 30;
 
 fn world(motion: Motion, seed: u64) -> World {
     let effects = Effects { rolling_shutter: false, ..Effects::default() };
