@@ -6,11 +6,11 @@ use nalgebra::{Matrix6, Vector3};
 /// How far an [`Odometry`] is to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackingState {
-    /// Waiting for enough parallax; the pose is the last known one.
+    /// Waiting for enough parallax; the pose is the last known one, turned as far as the images tell.
     Initializing,
     /// The pose is estimated from this frame.
     Tracking,
-    /// Too little was recognised; the pose is predicted.
+    /// Too little was recognised; the pose is predicted, and ever less certain.
     Lost,
 }
 
@@ -67,7 +67,7 @@ pub struct Odometry {
     /// Tracks that agree with the pose.
     pub inlier_count: usize,
     /// Metres per map unit; `None` where no source of scale has told it yet, and all lengths here are in map units: one is
-    /// the median depth of the scene where the map began. From the first frame with a scale on, positions are what they would be
+    /// the median depth of the scene where the first map began, which later maps keep about. From the first frame with a scale on, positions are what they would be
     /// had it been known before; a consumer must not difference across that frame.
     pub scale: Option<f64>,
     /// Standard deviation of `scale` relative to it; `None` together with it.

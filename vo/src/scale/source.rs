@@ -24,9 +24,9 @@ pub enum ScaleSource {
     /// Nothing: lengths stay in map units and nothing claims to be metres.
     #[default]
     None,
-    /// Metres per map unit. The unit is the median depth of the scene where a map begins, so this is how far away,
-    /// in metres, the scene is there: `Fixed(30.0)` for a camera that looks down from 30 m. Taken as exact where a
-    /// map begins; its uncertainty grows with the way.
+    /// Metres per map unit. The unit is the median depth of the scene where the first map begins, so this is how far away,
+    /// in metres, the scene is there: `Fixed(30.0)` for a camera that looks down from 30 m. Taken as exact
+    /// there; its uncertainty grows with the way and with every new map.
     Fixed(f64),
     /// Height in metres of a camera above the road that it looks along, mounted roughly upright (row axis level to about
     /// fifteen degrees).
