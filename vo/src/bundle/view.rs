@@ -1,0 +1,139 @@
+//! Where cameras see points, and how that changes.
+
+use geometry::skew;
+use nalgebra::{Matrix2x3, Matrix2x6, Matrix3, Matrix3x6, Vector2, Vector3};
+
+use super::{Point, Pose, Problem, center};
+use crate::lens::LensResidual;
+
+/// Points nearer than this to the plane through a camera's centre are not seen by it.
+const MIN_DEPTH: f64 = 1e-3;
+
+/// A pose as its observations need it.
+pub(super) struct Camera {
+    pub(super) rotation: Matrix3<f64>,
+    pub(super) translation: Vector3<f64>,
+    pub(super) center: Vector3<f64>,
+}
+
+impl Camera {
+    pub(super) fn new(pose: &Pose) -> Self {
+        Self {
+            rotation: pose.camera_from_world.rotation_matrix(),
+            translation: pose.camera_from_world.translation,
+            center: center(&pose.camera_from_world),
+        }
+    }
+
+    /// The point in this camera's frame, times its inverse depth: finite even at infinity.
+    pub(super) fn see(&self, sight: &Sight) -> Vector3<f64> {
+        self.rotation * sight.in_world + self.translation * sight.inverse_depth
+    }
+
+    pub(super) fn project(&self, sight: &Sight) -> Option<Vector2<f64>> {
+        project_scaled(&self.see(sight))
+    }
+}
+
+/// Poses and lens as one evaluation of all observations needs them.
+pub(super) struct View<'a> {
+    pub(super) points: &'a [Point],
+    pub(super) cameras: Vec<Camera>,
+    pub(super) lens: LensResidual,
+}
+
+impl<'a> View<'a> {
+    pub(super) fn new(problem: &'a Problem) -> Self {
+        Self {
+            points: &problem.points,
+            cameras: problem.poses.iter().map(Camera::new).collect(),
+            lens: problem.lens,
+        }
+    }
+
+    pub(super) fn sight(&self, point: &Point) -> Sight {
+        Sight::new(&self.cameras[point.host], point, &self.lens)
+    }
+}
+
+/// A point as all its observations need it.
+pub(super) struct Sight {
+    pub(super) inverse_depth: f64,
+    /// Position in the world, times the inverse depth.
+    pub(super) in_world: Vector3<f64>,
+    /// Derivative of that by the inverse depth: the centre of the host.
+    pub(super) by_inverse_depth: Vector3<f64>,
+    /// Derivative of that by the lens.
+    pub(super) by_lens: Vector3<f64>,
+}
+
+impl Sight {
+    pub(super) fn new(host: &Camera, point: &Point, lens: &LensResidual) -> Self {
+        let inverse_depth = point.inverse_depth;
+        let ray = lens.correct(&point.ray_in_host).push(1.0);
+        Self {
+            inverse_depth,
+            in_world: host.rotation.tr_mul(&ray) + host.center * inverse_depth,
+            by_inverse_depth: host.center,
+            by_lens: host.rotation.tr_mul(&LensResidual::derivative(&point.ray_in_host).push(0.0)),
+        }
+    }
+}
+
+pub(super) fn project_scaled(q: &Vector3<f64>) -> Option<Vector2<f64>> {
+    (q.z > MIN_DEPTH).then(|| q.xy() / q.z)
+}
+
+/// Derivative of the projection to the plane `z = 1` by the point.
+pub(super) fn projection_jacobian(predicted: &Vector2<f64>, z: f64) -> Matrix2x3<f64> {
+    Matrix2x3::new(1.0, 0.0, -predicted.x, 0.0, 1.0, -predicted.y) / z
+}
+
+/// Behind the camera costs as much as far off: a step that puts a point there is no improvement.
+pub(super) fn huber_cost(residual: Option<Vector2<f64>>, huber: f64) -> f64 {
+    let Some(residual) = residual else { return 100.0 * huber * huber };
+    let r2 = residual.norm_squared();
+    if r2 <= huber * huber { r2 } else { huber * (2.0 * r2.sqrt() - huber) }
+}
+
+/// One observation's residual with its derivatives and weight.
+pub(super) struct Linearized {
+    pub(super) residual: Vector2<f64>,
+    pub(super) weight: f64,
+    /// By the twist that moves the world under the target; under the host it acts the other way.
+    pub(super) by_target: Matrix2x6<f64>,
+    pub(super) by_inverse_depth: Vector2<f64>,
+    pub(super) by_lens: Vector2<f64>,
+}
+
+impl Linearized {
+    pub(super) fn new(
+        target: &Camera,
+        lens: &LensResidual,
+        sight: &Sight,
+        seen: &Vector2<f64>,
+        huber: f64,
+    ) -> Option<Self> {
+        let q = target.see(sight);
+        let predicted = project_scaled(&q)?;
+        let residual = predicted - lens.correct(seen);
+        let norm = residual.norm();
+        let by_world = projection_jacobian(&predicted, q.z) * target.rotation;
+        let by_center = projection_jacobian(&predicted, q.z) * target.translation;
+        Some(Self {
+            residual,
+            weight: if norm <= huber { 1.0 } else { huber / norm },
+            by_target: by_world * twist_jacobian(sight.inverse_depth, &sight.in_world),
+            by_inverse_depth: by_world * sight.by_inverse_depth + by_center,
+            by_lens: by_world * sight.by_lens - LensResidual::derivative(seen),
+        })
+    }
+}
+
+/// Derivative of a point scaled by its inverse depth by the twist `(translation, rotation)` that moves it.
+pub(super) fn twist_jacobian(inverse_depth: f64, q: &Vector3<f64>) -> Matrix3x6<f64> {
+    let mut jacobian = Matrix3x6::zeros();
+    jacobian.fixed_view_mut::<3, 3>(0, 0).fill_diagonal(inverse_depth);
+    jacobian.fixed_view_mut::<3, 3>(0, 3).copy_from(&-skew(q));
+    jacobian
+}
