@@ -1,8 +1,12 @@
 //! The convolutions of SSDLite-MobileNetV2 on a 320x320 image, on one thread, kernel by kernel:
-//! `cargo bench -p kestrel-nn --bench ssdlite`. Elements are multiplications.
+//! `cargo bench -p kestrel-nn --bench ssdlite`. Times are CPU times, elements are
+//! multiplications.
+
+mod cpu_time;
 
 use std::hint::black_box;
 
+use cpu_time::CpuTime;
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use fastrand::Rng;
 use kestrel_nn::NnError;
@@ -159,7 +163,7 @@ impl Packed {
     }
 }
 
-fn convolutions(criterion: &mut Criterion) {
+fn convolutions(criterion: &mut Criterion<CpuTime>) {
     for kernel in Kernel::available().into_iter().rev() {
         let mut rng = Rng::with_seed(1);
         let layers: Result<Vec<_>, _> =
@@ -193,5 +197,9 @@ fn convolutions(criterion: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, convolutions);
+criterion_group! {
+    name = benches;
+    config = Criterion::default().with_measurement(CpuTime);
+    targets = convolutions
+}
 criterion_main!(benches);

@@ -1,5 +1,6 @@
 //! Convolutions over all input channels, of any window.
 
+use std::array::from_fn;
 use std::ops::Range;
 
 use super::block::Word;
@@ -208,15 +209,17 @@ impl Convolve<'_> {
                 widen_pixels(lanes, piece, channels, words);
                 words
             };
+            let output = &mut self.output.values[first * self.output.step..];
             lanes.gemm(&mut Run {
                 words,
                 starts: &[0],
                 step: layer.pixel_words,
                 pixels,
                 weights: &layer.packed,
-                output: &mut self.output.values[first * self.output.step..],
+                output,
                 output_step: self.output.step,
             });
+            layer.packed.look_up(output, self.output.step, pixels);
             first += pixels;
         }
     }
@@ -225,7 +228,7 @@ impl Convolve<'_> {
     #[inline(always)]
     fn windowed<L: Lanes>(mut self, lanes: L) {
         let Convolution { window, output, packed, pixel_words, .. } = self.layer;
-        self.pad(lanes);
+        self.pad::<L>();
         let mut unread = self.layer.window.rows(self.rows.start).start;
         for (index, y) in self.rows.clone().enumerate() {
             let under = window.rows(y);
@@ -237,15 +240,17 @@ impl Convolve<'_> {
             for (start, row) in starts.iter_mut().zip(under) {
                 *start = self.slot(row);
             }
+            let values = &mut self.output.values[index * output.width * self.output.step..];
             lanes.gemm(&mut Run {
                 words: self.scratch,
                 starts: &starts[..window.size[0]],
                 step: window.stride[1] * pixel_words,
                 pixels: output.width,
                 weights: packed,
-                output: &mut self.output.values[index * output.width * self.output.step..],
+                output: values,
                 output_step: self.output.step,
             });
+            packed.look_up(values, self.output.step, output.width);
         }
     }
 
@@ -257,10 +262,8 @@ impl Convolve<'_> {
 
     /// Fills the ring with zero points.
     #[inline(always)]
-    fn pad<L: Lanes>(&mut self, lanes: L) {
-        let mut word = [Word::default()];
-        lanes.widen(&[self.layer.input_zero_point; 4][..L::DEPTH], &mut word);
-        self.scratch.fill(word[0]);
+    fn pad<L: Lanes>(&mut self) {
+        self.scratch.fill(L::word([self.layer.input_zero_point; 4]));
     }
 
     /// Brings one row into the ring; rows outside the image are zero points.
@@ -274,24 +277,24 @@ impl Convolve<'_> {
                 let bytes = &self.input[row * input.row()..][..input.row()];
                 widen_pixels(lanes, bytes, input.channels, &mut self.scratch[words]);
             }
-            None => {
-                let mut word = [Word::default()];
-                lanes.widen(&[self.layer.input_zero_point; 4][..L::DEPTH], &mut word);
-                self.scratch[words].fill(word[0]);
-            }
+            None => self.scratch[words].fill(L::word([self.layer.input_zero_point; 4])),
         }
     }
 }
 
-/// Writes pixels as words, each pixel beginning a new one.
+/// Writes pixels as words, each pixel beginning a new one and its last one filled up with zeros.
 #[inline(always)]
 fn widen_pixels<L: Lanes>(lanes: L, bytes: &[u8], channels: usize, words: &mut [Word]) {
     if channels.is_multiple_of(L::DEPTH) {
         lanes.widen(bytes, words);
         return;
     }
-    let pixel_words = channels.div_ceil(L::DEPTH);
+    let (whole, pixel_words) = (channels / L::DEPTH, channels / L::DEPTH + 1);
     for (bytes, words) in bytes.chunks_exact(channels).zip(words.chunks_exact_mut(pixel_words)) {
-        lanes.widen(bytes, words);
+        for (bytes, word) in bytes.chunks_exact(L::DEPTH).zip(&mut *words) {
+            *word = L::word(from_fn(|i| bytes[i % L::DEPTH]));
+        }
+        let rest = &bytes[whole * L::DEPTH..];
+        words[whole] = L::word(from_fn(|i| if i < rest.len() { rest[i] } else { 0 }));
     }
 }

@@ -191,6 +191,7 @@ impl Work for Convolve<'_> {
             } else {
                 row::<L, 2>(lanes, layer, rows, values, step);
             }
+            layer.packed.look_up(values, step, layer.output.width);
         }
     }
 }
@@ -219,31 +220,35 @@ fn row<L: Lanes, const STRIDE: usize>(
 ) {
     let channels = layer.input.channels;
     let words = layer.packed.words();
-    for panel in 0..layer.packed.panels() {
-        let (left, rest) = layer.packed.panel(panel).split_at(words);
-        let (middle, right) = rest.split_at(words);
-        let offsets = layer.packed.offsets(panel);
-        let column = |x: usize| lanes.column(rows.map(|row| sixteen(row, x * channels + panel * LANES)));
-        let mut first = column(0);
-        let mut second = column(1);
-        for (x, pixel) in output.chunks_mut(output_step).take(layer.output.width).enumerate() {
+    for index in 0..layer.packed.panels() {
+        let panel = layer.packed.panel(index);
+        let weights = from_fn::<_, SIZE, _>(|x| lanes.column_weights(&panel.blocks[x * words..][..words]));
+        // Up to the last pixel's sixteen channels, which the slack behind the row makes whole.
+        let end = ((layer.output.width - 1) * STRIDE + SIZE - 1) * channels + panel.channels.start + LANES;
+        let rows = rows.map(|row| &row[..end]);
+        let column =
+            |x: usize| lanes.column(rows.map(|row| sixteen(row, x * channels + panel.channels.start)));
+        let mut columns = [column(0), column(1)];
+        for x in 0..layer.output.width {
             let third = column(x * STRIDE + 2);
-            let sums = lanes.dot_column(lanes.start(offsets), first, left);
-            let sums = lanes.dot_column(sums, second, middle);
-            let sums = lanes.dot_column(sums, third, right);
-            layer.packed.finish(lanes, panel, sums, pixel);
+            let sums = lanes.dot_column(lanes.start(panel.offsets), columns[0], weights[0]);
+            let sums = lanes.dot_column(sums, columns[1], weights[1]);
+            let sums = lanes.dot_column(sums, third, weights[2]);
+            panel.write(&panel.finish(lanes, sums), &mut output[x * output_step..]);
             if STRIDE == 1 {
-                (first, second) = (second, third);
+                columns = [columns[1], third];
             } else if x + 1 < layer.output.width {
-                (first, second) = (third, column(x * STRIDE + 3));
+                columns = [third, column(x * STRIDE + 3)];
             }
         }
     }
 }
 
-/// Sixteen bytes from `start` on; the rows are long enough.
+/// Sixteen bytes from `start` on.
 #[inline(always)]
+#[expect(unsafe_code, reason = "checking the bounds of each column took as long as multiplying it")]
 fn sixteen(row: &[u8], start: usize) -> &[u8; LANES] {
-    const NONE: &[u8; LANES] = &[0; LANES];
-    row.get(start..).and_then(<[u8]>::first_chunk).unwrap_or(NONE)
+    debug_assert!(start + LANES <= row.len());
+    // SAFETY: the caller cut the row behind the last sixteen bytes that it asks for.
+    unsafe { &*row.as_ptr().add(start).cast() }
 }

@@ -3,9 +3,9 @@
 
 use std::array::from_fn;
 
-use super::block::{Block, Word};
+use super::block::{Block, LANES, Word};
 use super::lanes::Lanes;
-use super::packed::Packed;
+use super::packed::{Packed, Panel};
 
 /// A run of output pixels: everything that one call reads and writes.
 ///
@@ -37,9 +37,11 @@ pub(super) fn strip<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     mut pixel: usize,
     panel: usize,
 ) -> usize {
+    let weights = run.weights;
+    let panels: [Panel<'_>; PANELS] = from_fn(|j| weights.panel(panel + j));
     while pixel + PIXELS <= run.pixels {
-        let sums = multiply::<L, PIXELS, PANELS>(lanes, run, pixel, panel);
-        store(lanes, run, sums, pixel, panel);
+        let sums = multiply::<L, PIXELS, PANELS>(lanes, run, &panels, pixel);
+        store(lanes, run, &panels, pixel, sums);
         pixel += PIXELS;
     }
     pixel
@@ -50,19 +52,19 @@ pub(super) fn strip<L: Lanes, const PIXELS: usize, const PANELS: usize>(
 fn multiply<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     lanes: L,
     run: &Run<'_>,
+    panels: &[Panel<'_>; PANELS],
     pixel: usize,
-    panel: usize,
 ) -> [[L::Sums; PANELS]; PIXELS] {
-    let weights = run.weights;
-    let depth = weights.words();
-    let mut sums = [from_fn(|j| lanes.start(weights.offsets(panel + j))); PIXELS];
+    let depth = run.weights.words();
+    let mut sums = [from_fn(|j| lanes.start(panels[j].offsets)); PIXELS];
     for (segment, start) in run.starts.iter().enumerate() {
-        let blocks: [&[Block]; PANELS] = from_fn(|j| weights.blocks(panel + j, segment));
-        let words: [&[Word]; PIXELS] = from_fn(|i| &run.words[start + (pixel + i) * run.step..][..depth]);
+        let blocks: [&[Block]; PANELS] = from_fn(|j| &panels[j].blocks[segment * depth..][..depth]);
+        let first = start + pixel * run.step;
+        let words: [&[Word]; PIXELS] = from_fn(|i| &run.words[first + i * run.step..][..depth]);
         for k in 0..depth {
-            let blocks = blocks.map(|blocks| &blocks[k]);
+            let blocks = blocks.map(|blocks| at(blocks, k, depth));
             for (sums, words) in sums.iter_mut().zip(&words) {
-                let word = words[k];
+                let word = *at(words, k, depth);
                 for (sums, block) in sums.iter_mut().zip(blocks) {
                     *sums = lanes.dot(*sums, word, block);
                 }
@@ -72,19 +74,41 @@ fn multiply<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     sums
 }
 
+/// Element `k` of a slice that was cut to `length`. The compiler does not see through the arrays of slices that their
+/// lengths are one number, and would compare it with each of them in the innermost loop.
+#[inline(always)]
+#[expect(unsafe_code, reason = "a tenth of the instructions of the innermost loop were comparisons")]
+fn at<T>(slice: &[T], k: usize, length: usize) -> &T {
+    debug_assert!(k < length && length == slice.len());
+    // SAFETY: `k` counts up to `length`, to which the caller cut the slice.
+    unsafe { slice.get_unchecked(k) }
+}
+
 /// Requantises one tile into the output.
 #[inline(always)]
 fn store<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     lanes: L,
     run: &mut Run<'_>,
-    sums: [[L::Sums; PANELS]; PIXELS],
+    panels: &[Panel<'_>; PANELS],
     pixel: usize,
-    panel: usize,
+    sums: [[L::Sums; PANELS]; PIXELS],
 ) {
-    for (i, sums) in sums.into_iter().enumerate() {
-        let output = &mut run.output[(pixel + i) * run.output_step..];
-        for (j, sums) in sums.into_iter().enumerate() {
-            run.weights.finish(lanes, panel + j, sums, output);
+    let output = &mut run.output[pixel * run.output_step..];
+    if panels[PANELS - 1].is_full() {
+        let first = panels[0].channels.start;
+        // One check for the tile: the step is no less than the channels, so that its last panel reaches furthest.
+        let tile = &mut output[first..][..(PIXELS - 1) * run.output_step + PANELS * LANES];
+        for (i, sums) in sums.into_iter().enumerate() {
+            for (j, sums) in sums.into_iter().enumerate() {
+                tile[i * run.output_step + j * LANES..][..LANES]
+                    .copy_from_slice(&panels[j].finish(lanes, sums));
+            }
+        }
+    } else {
+        for (sums, pixel) in sums.into_iter().zip(output.chunks_mut(run.output_step)) {
+            for (sums, panel) in sums.into_iter().zip(panels) {
+                panel.write(&panel.finish(lanes, sums), pixel);
+            }
         }
     }
 }

@@ -23,6 +23,8 @@ pub(super) trait Lanes: Copy {
     type Sums: Copy;
     /// Sixteen channels of three pixels above each other.
     type Column: Copy;
+    /// Weights of sixteen channels of a column.
+    type ColumnWeights: Copy;
     /// Activations per word.
     const DEPTH: usize;
 
@@ -32,7 +34,10 @@ pub(super) trait Lanes: Copy {
     /// The same bytes as words, where a word is nothing but its bytes.
     fn as_words(bytes: &[u8]) -> Option<&[Word]>;
 
-    /// Writes `bytes` as words, the last one filled up with zeros.
+    /// A word of the first [`Self::DEPTH`] of `activations`.
+    fn word(activations: [u8; 4]) -> Word;
+
+    /// Writes as many activations as go into whole words.
     fn widen(self, bytes: &[u8], words: &mut [Word]);
 
     /// The block of `weight(lane, depth)`, for `depth` below [`Self::DEPTH`].
@@ -47,9 +52,11 @@ pub(super) trait Lanes: Copy {
     /// Sixteen channels of three pixels, top to bottom.
     fn column(self, rows: [&[u8; LANES]; 3]) -> Self::Column;
 
-    /// Adds to each sum its channel's three weights times the column's activations. The weights are packed by
-    /// [`Self::block`], three of them over as many blocks as that takes.
-    fn dot_column(self, sums: Self::Sums, column: Self::Column, blocks: &[Block]) -> Self::Sums;
+    /// The weights of a column: three per channel, packed by [`Self::block`] over as many blocks as that takes.
+    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights;
+
+    /// Adds to each sum its channel's three weights times the column's activations.
+    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums;
 
     /// Sums to output values: times the channel's multiplier, rounded half to even, plus the zero point, clamped.
     fn finish(self, sums: Self::Sums, multipliers: &[f32; LANES], limits: Limits) -> [u8; LANES];

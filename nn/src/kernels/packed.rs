@@ -1,5 +1,7 @@
 //! A layer's parameters in the order in which a kernel reads them.
 
+use std::ops::Range;
+
 use super::block::{Block, LANES};
 use super::lanes::{Lanes, Limits};
 use super::requantisation::Requantisation;
@@ -94,34 +96,62 @@ impl Packed {
         size_of_val(&*self.blocks) + size_of_val(&*self.offsets) + size_of_val(&*self.multipliers)
     }
 
-    /// Where the sums of a panel begin: the bias, less what the input's zero point would add.
+    /// The parameters of sixteen output channels.
     #[inline(always)]
-    pub(super) fn offsets(&self, panel: usize) -> &[i32; LANES] {
-        &self.offsets[panel]
-    }
-
-    /// Weights of one segment of a panel, word by word.
-    #[inline(always)]
-    pub(super) fn blocks(&self, panel: usize, segment: usize) -> &[Block] {
-        &self.blocks[(panel * self.segments + segment) * self.words..][..self.words]
-    }
-
-    /// Weights of a panel, segment by segment.
-    #[inline(always)]
-    pub(super) fn panel(&self, panel: usize) -> &[Block] {
-        &self.blocks[panel * self.segments * self.words..][..self.segments * self.words]
-    }
-
-    /// Requantises the sums of a panel and writes them into `pixel`, the output pixel's channels from the first one on.
-    #[inline(always)]
-    pub(super) fn finish<L: Lanes>(&self, lanes: L, panel: usize, sums: L::Sums, pixel: &mut [u8]) {
-        let mut values = lanes.finish(sums, &self.multipliers[panel], self.limits);
-        if let Some(table) = &self.table {
-            values = values.map(|value| table[usize::from(value)]);
+    pub(super) fn panel(&self, index: usize) -> Panel<'_> {
+        let first = index * LANES;
+        Panel {
+            blocks: &self.blocks[index * self.segments * self.words..][..self.segments * self.words],
+            offsets: &self.offsets[index],
+            multipliers: &self.multipliers[index],
+            limits: self.limits,
+            channels: first..self.channels.min(first + LANES),
         }
-        let first = panel * LANES;
-        let width = LANES.min(self.channels - first);
-        write(&values, &mut pixel[first..first + width]);
+    }
+
+    /// Replaces the values of `pixels` outputs, `step` apart, as the table says where there is one.
+    #[inline(always)]
+    pub(super) fn look_up(&self, output: &mut [u8], step: usize, pixels: usize) {
+        let Some(table) = &self.table else { return };
+        for pixel in output.chunks_mut(step).take(pixels) {
+            for value in &mut pixel[..self.channels] {
+                *value = table[usize::from(*value)];
+            }
+        }
+    }
+}
+
+/// Parameters of sixteen output channels.
+#[derive(Clone, Debug)]
+pub(super) struct Panel<'a> {
+    /// Weights, segment by segment, word by word.
+    pub(super) blocks: &'a [Block],
+    /// Where sums begin: the bias, less what the input's zero point would add.
+    pub(super) offsets: &'a [i32; LANES],
+    /// Output steps per step of the sum.
+    multipliers: &'a [f32; LANES],
+    limits: Limits,
+    /// The output channels; fewer than sixteen in the last panel of some layers.
+    pub(super) channels: Range<usize>,
+}
+
+impl Panel<'_> {
+    /// Whether all sixteen channels are there.
+    #[inline(always)]
+    pub(super) fn is_full(&self) -> bool {
+        self.channels.len() == LANES
+    }
+
+    /// Sums to output values.
+    #[inline(always)]
+    pub(super) fn finish<L: Lanes>(&self, lanes: L, sums: L::Sums) -> [u8; LANES] {
+        lanes.finish(sums, self.multipliers, self.limits)
+    }
+
+    /// Writes values into an output pixel, which begins with its first channel.
+    #[inline(always)]
+    pub(super) fn write(&self, values: &[u8; LANES], pixel: &mut [u8]) {
+        write(values, &mut pixel[self.channels.clone()]);
     }
 }
 
@@ -193,13 +223,14 @@ mod tests {
     #[test]
     fn the_zero_point_goes_into_the_offsets() {
         let packed = layer(2, &[100; 17], 0.5).unwrap();
-        assert_eq!((packed.panels(), packed.words(), packed.blocks(1, 2).len()), (2, 2, 2));
+        assert!(packed.panel(0).is_full() && !packed.panel(1).is_full());
+        assert_eq!((packed.panels(), packed.words(), packed.panel(1).blocks.len()), (2, 2, 6));
         assert_eq!(
-            packed.offsets(1)[..2],
+            packed.panel(1).offsets[..2],
             [100 - 3 * 21 * 2, 0],
             "what lies beyond the last channel is zero"
         );
-        assert_eq!(packed.blocks(0, 0)[1].0[..4], [2, 2, 2, 0]);
+        assert_eq!(packed.panel(0).blocks[1].0[..4], [2, 2, 2, 0]);
     }
 
     #[test]

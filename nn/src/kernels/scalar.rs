@@ -13,6 +13,7 @@ pub(super) struct Scalar;
 impl Lanes for Scalar {
     type Sums = [i32; LANES];
     type Column = [Word; LANES];
+    type ColumnWeights = Block;
     const DEPTH: usize = 4;
 
     #[inline(always)]
@@ -22,6 +23,11 @@ impl Lanes for Scalar {
 
     fn as_words(bytes: &[u8]) -> Option<&[Word]> {
         exact_quads(bytes)
+    }
+
+    #[inline(always)]
+    fn word(activations: [u8; 4]) -> Word {
+        activations
     }
 
     #[inline(always)]
@@ -49,9 +55,13 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    fn dot_column(self, sums: Self::Sums, column: Self::Column, blocks: &[Block]) -> Self::Sums {
-        let [block] = blocks else { return sums };
-        from_fn(|lane| add_products(sums[lane], column[lane], lane, block))
+    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
+        blocks[0]
+    }
+
+    #[inline(always)]
+    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
+        from_fn(|lane| add_products(sums[lane], column[lane], lane, &weights))
     }
 
     #[inline(always)]
@@ -91,14 +101,11 @@ pub(super) fn exact_quads(bytes: &[u8]) -> Option<&[Word]> {
     rest.is_empty().then_some(words)
 }
 
-/// Copies `bytes` into words of four, the last one filled up with zeros.
+/// Copies `bytes` into words of four, as far as they fill them.
 #[inline(always)]
 pub(super) fn copy_quads(bytes: &[u8], words: &mut [Word]) {
-    let (whole, rest) = bytes.as_chunks();
+    let whole = bytes.as_chunks().0;
     words[..whole.len()].copy_from_slice(whole);
-    if !rest.is_empty() {
-        words[whole.len()] = from_fn(|i| rest.get(i).copied().unwrap_or(0));
-    }
 }
 
 #[cfg(test)]
@@ -113,10 +120,11 @@ mod tests {
     }
 
     #[test]
-    fn the_last_word_is_filled_with_zeros() {
+    fn words_of_four_are_the_bytes_themselves() {
         let mut words = [[7; 4]; 2];
         copy_quads(&[1, 2, 3, 4, 5], &mut words);
-        assert_eq!(words, [[1, 2, 3, 4], [5, 0, 0, 0]]);
+        assert_eq!(words, [[1, 2, 3, 4], [7; 4]]);
         assert_eq!(exact_quads(&[1, 2, 3]), None);
+        assert_eq!(exact_quads(&[1, 2, 3, 4]), Some(&words[..1]));
     }
 }

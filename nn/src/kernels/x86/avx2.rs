@@ -25,6 +25,7 @@ impl Lanes for Avx2 {
     type Sums = Sixteen;
     /// The upper two rows in pairs, then the lower one with zeros.
     type Column = [Sixteen; 2];
+    type ColumnWeights = [Block; 2];
     const DEPTH: usize = 2;
 
     #[inline(always)]
@@ -40,6 +41,11 @@ impl Lanes for Avx2 {
     #[inline(always)]
     fn as_words(_: &[u8]) -> Option<&[Word]> {
         None
+    }
+
+    #[inline(always)]
+    fn word([first, second, ..]: [u8; 4]) -> Word {
+        [first, 0, second, 0]
     }
 
     #[inline(always)]
@@ -71,10 +77,14 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn dot_column(self, sums: Self::Sums, [pairs, lower]: Self::Column, blocks: &[Block]) -> Self::Sums {
-        let [upper_weights, lower_weights] = blocks else { return sums };
+    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
+        [blocks[0], blocks[1]]
+    }
+
+    #[inline(always)]
+    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
         // SAFETY: the token proves AVX2.
-        unsafe { dot(dot(sums, pairs, upper_weights), lower, lower_weights) }
+        unsafe { dot(dot(sums, column[0], &weights[0]), column[1], &weights[1]) }
     }
 
     #[inline(always)]
@@ -122,7 +132,7 @@ fn widen(bytes: &[u8], words: &mut [Word]) {
         // SAFETY: eight words are 32 bytes; this store needs no alignment.
         unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), _mm256_cvtepu8_epi16(load_bytes(vector))) };
     }
-    for (pair, word) in rest.chunks(2).zip(narrow) {
-        *word = [pair[0], 0, pair.get(1).copied().unwrap_or(0), 0];
+    for (&[first, second], word) in rest.as_chunks().0.iter().zip(narrow) {
+        *word = Avx2::word([first, second, 0, 0]);
     }
 }

@@ -38,6 +38,7 @@ impl Lanes for Avx512Vnni {
     type Sums = __m512i;
     /// Top, middle, bottom and a zero for each channel.
     type Column = __m512i;
+    type ColumnWeights = Block;
     const DEPTH: usize = 4;
 
     #[inline(always)]
@@ -53,6 +54,11 @@ impl Lanes for Avx512Vnni {
     #[inline(always)]
     fn as_words(bytes: &[u8]) -> Option<&[Word]> {
         exact_quads(bytes)
+    }
+
+    #[inline(always)]
+    fn word(activations: [u8; 4]) -> Word {
+        activations
     }
 
     #[inline(always)]
@@ -83,10 +89,14 @@ impl Lanes for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn dot_column(self, sums: Self::Sums, column: Self::Column, blocks: &[Block]) -> Self::Sums {
-        let [weights] = blocks else { return sums };
+    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
+        blocks[0]
+    }
+
+    #[inline(always)]
+    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
         // SAFETY: the token proves AVX-512 F and VNNI.
-        unsafe { dot(sums, column, weights) }
+        unsafe { dot(sums, column, &weights) }
     }
 
     #[inline(always)]

@@ -23,6 +23,7 @@ impl Lanes for AvxVnni {
     type Sums = Sixteen;
     /// Top, middle, bottom and a zero for each channel.
     type Column = Sixteen;
+    type ColumnWeights = Block;
     const DEPTH: usize = 4;
 
     #[inline(always)]
@@ -38,6 +39,11 @@ impl Lanes for AvxVnni {
     #[inline(always)]
     fn as_words(bytes: &[u8]) -> Option<&[Word]> {
         exact_quads(bytes)
+    }
+
+    #[inline(always)]
+    fn word(activations: [u8; 4]) -> Word {
+        activations
     }
 
     #[inline(always)]
@@ -68,10 +74,14 @@ impl Lanes for AvxVnni {
     }
 
     #[inline(always)]
-    fn dot_column(self, sums: Self::Sums, column: Self::Column, blocks: &[Block]) -> Self::Sums {
-        let [weights] = blocks else { return sums };
+    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
+        blocks[0]
+    }
+
+    #[inline(always)]
+    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
         // SAFETY: the token proves AVX2 and AVX-VNNI.
-        unsafe { dot(sums, column, weights) }
+        unsafe { dot(sums, column, &weights) }
     }
 
     #[inline(always)]
