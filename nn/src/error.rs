@@ -31,6 +31,22 @@ pub enum NnError {
         /// What was given.
         found: String,
     },
+    /// A file that is no network of fixed shapes.
+    #[error("expected an ONNX network of fixed shapes, found {problem}")]
+    File {
+        /// What it is instead.
+        problem: String,
+    },
+    /// A node of a network that can't be run.
+    #[error("node {node} ({op}): {problem}")]
+    Node {
+        /// Its name, or that of its first output.
+        node: String,
+        /// What it computes.
+        op: String,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// A channel whose sums or rescaled results don't fit 32 bits, or whose scale is no positive number.
     #[error(
         "expected sums and results of 32 bits, found channel {channel} to reach {reach} times {multiplier}"
