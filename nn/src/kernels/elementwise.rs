@@ -20,7 +20,7 @@ impl Quantisation {
         // Beyond this all is saturated; within, the sum's last bit is a whole step, so that it rounds as it should.
         const BOUND: f32 = 1024.0;
         const WHOLE: f32 = 12_582_912.0;
-        let steps = (value / self.scale).max(-BOUND).min(BOUND) + WHOLE;
+        let steps = (value / self.scale).clamp(-BOUND, BOUND) + WHOLE;
         let steps = steps.to_bits().cast_signed() - WHOLE.to_bits().cast_signed();
         (steps + i32::from(self.zero_point)).clamp(0, 255) as u8
     }

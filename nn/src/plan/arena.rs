@@ -30,7 +30,7 @@ fn life(steps: &[Step], id: usize) -> (usize, usize) {
     let needs = |step: &Step| step.op.writes() == Some(id) || step.op.reads().contains(&id);
     let mut needing = steps.iter().enumerate().filter(|(_, step)| needs(step)).map(|(index, _)| index);
     let first = needing.next().unwrap_or(0);
-    (first, needing.last().unwrap_or(first))
+    (first, needing.next_back().unwrap_or(first))
 }
 
 fn meet(a: (usize, usize), b: (usize, usize)) -> bool {
