@@ -1,5 +1,7 @@
 //! Whole networks: what runs on bytes, how close it comes to floats, and what is refused.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside test functions")]
+
 mod common;
 
 use common::{Builder, OUTPUT_SCALE, SCALE, SIDE, bytes, every_layer, image, in_floats};

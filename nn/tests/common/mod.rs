@@ -181,7 +181,8 @@ fn value_info(name: &str, shape: Option<&[i64]>) -> ValueInfoProto {
 /// What tract makes of the file, in floats throughout.
 pub fn in_floats(model: &ModelProto, shape: &[usize], input: &[f32]) -> Vec<Vec<f32>> {
     use tract_onnx::prelude::*;
-    let model = tract_onnx::onnx().model_for_proto_model(model).unwrap();
+
+    let model = onnx().model_for_proto_model(model).unwrap();
     let runnable = model.into_typed().unwrap().into_runnable().unwrap();
     let input = Tensor::from_shape(shape, input).unwrap().into_tvalue();
     let outputs = runnable.run(tvec![input]).unwrap();
