@@ -40,7 +40,7 @@ pub(super) fn strip<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     let weights = run.weights;
     let panels: [Panel<'_>; PANELS] = from_fn(|j| weights.panel(panel + j));
     while pixel + PIXELS <= run.pixels {
-        let sums = multiply::<L, PIXELS, PANELS>(lanes, run, &panels, pixel);
+        let sums = multiply::<L, PIXELS, PANELS>(lanes, run, &panels, pixel, panel);
         store(lanes, run, &panels, pixel, sums);
         pixel += PIXELS;
     }
@@ -54,17 +54,19 @@ fn multiply<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     run: &Run<'_>,
     panels: &[Panel<'_>; PANELS],
     pixel: usize,
+    first_panel: usize,
 ) -> [[L::Sums; PANELS]; PIXELS] {
     let depth = run.weights.words();
+    let of_panel = depth * run.starts.len();
     let mut sums = [from_fn(|j| lanes.start(panels[j].offsets)); PIXELS];
     for (segment, start) in run.starts.iter().enumerate() {
-        let blocks: [&[Block]; PANELS] = from_fn(|j| &panels[j].blocks[segment * depth..][..depth]);
-        let first = start + pixel * run.step;
-        let words: [&[Word]; PIXELS] = from_fn(|i| &run.words[first + i * run.step..][..depth]);
+        let blocks =
+            &run.weights.blocks(first_panel, PANELS)[segment * depth..][..(PANELS - 1) * of_panel + depth];
+        let words = &run.words[start + pixel * run.step..][..(PIXELS - 1) * run.step + depth];
         for k in 0..depth {
-            let blocks = blocks.map(|blocks| at(blocks, k, depth));
-            for (sums, words) in sums.iter_mut().zip(&words) {
-                let word = *at(words, k, depth);
+            let blocks: [&Block; PANELS] = from_fn(|j| at(blocks, j * of_panel + k));
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let word = *at(words, i * run.step + k);
                 for (sums, block) in sums.iter_mut().zip(blocks) {
                     *sums = lanes.dot(*sums, word, block);
                 }
@@ -74,13 +76,13 @@ fn multiply<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     sums
 }
 
-/// Element `k` of a slice that was cut to `length`. The compiler does not see through the arrays of slices that their
-/// lengths are one number, and would compare it with each of them in the innermost loop.
+/// Element `k` of a slice that was cut behind the last element that the caller's loop asks for. The compiler does not see
+/// that, and would compare in the innermost loop.
 #[inline(always)]
 #[expect(unsafe_code, reason = "a tenth of the instructions of the innermost loop were comparisons")]
-fn at<T>(slice: &[T], k: usize, length: usize) -> &T {
-    debug_assert!(k < length && length == slice.len());
-    // SAFETY: `k` counts up to `length`, to which the caller cut the slice.
+fn at<T>(slice: &[T], k: usize) -> &T {
+    debug_assert!(k < slice.len());
+    // SAFETY: see above; the suite runs with the assertion.
     unsafe { slice.get_unchecked(k) }
 }
 
@@ -94,18 +96,16 @@ fn store<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     sums: [[L::Sums; PANELS]; PIXELS],
 ) {
     let output = &mut run.output[pixel * run.output_step..];
-    if panels[PANELS - 1].is_full() {
-        let first = panels[0].channels.start;
-        // One check for the tile: the step is no less than the channels, so that its last panel reaches furthest.
-        let tile = &mut output[first..][..(PIXELS - 1) * run.output_step + PANELS * LANES];
-        for (i, sums) in sums.into_iter().enumerate() {
-            for (j, sums) in sums.into_iter().enumerate() {
-                tile[i * run.output_step + j * LANES..][..LANES]
-                    .copy_from_slice(&panels[j].finish(lanes, sums));
+    let first = panels[0].channels.start;
+    let is_full = panels[PANELS - 1].channels.len() == LANES;
+    for (i, sums) in sums.into_iter().enumerate() {
+        if is_full {
+            let pixel = &mut output[i * run.output_step + first..][..PANELS * LANES];
+            for ((sums, panel), place) in sums.into_iter().zip(panels).zip(pixel.as_chunks_mut().0) {
+                *place = panel.finish(lanes, sums);
             }
-        }
-    } else {
-        for (sums, pixel) in sums.into_iter().zip(output.chunks_mut(run.output_step)) {
+        } else {
+            let pixel = &mut output[i * run.output_step..];
             for (sums, panel) in sums.into_iter().zip(panels) {
                 panel.write(&panel.finish(lanes, sums), pixel);
             }

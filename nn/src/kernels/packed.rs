@@ -109,6 +109,13 @@ impl Packed {
         }
     }
 
+    /// The weights of `count` panels from `first` on.
+    #[inline(always)]
+    pub(super) fn blocks(&self, first: usize, count: usize) -> &[Block] {
+        let panel = self.segments * self.words;
+        &self.blocks[first * panel..(first + count) * panel]
+    }
+
     /// Replaces the values of `pixels` outputs, `step` apart, as the table says where there is one.
     #[inline(always)]
     pub(super) fn look_up(&self, output: &mut [u8], step: usize, pixels: usize) {
@@ -136,12 +143,6 @@ pub(super) struct Panel<'a> {
 }
 
 impl Panel<'_> {
-    /// Whether all sixteen channels are there.
-    #[inline(always)]
-    pub(super) fn is_full(&self) -> bool {
-        self.channels.len() == LANES
-    }
-
     /// Sums to output values.
     #[inline(always)]
     pub(super) fn finish<L: Lanes>(&self, lanes: L, sums: L::Sums) -> [u8; LANES] {
@@ -151,7 +152,12 @@ impl Panel<'_> {
     /// Writes values into an output pixel, which begins with its first channel.
     #[inline(always)]
     pub(super) fn write(&self, values: &[u8; LANES], pixel: &mut [u8]) {
-        write(values, &mut pixel[self.channels.clone()]);
+        let pixel = &mut pixel[self.channels.clone()];
+        if let Some(whole) = pixel.first_chunk_mut() {
+            *whole = *values;
+        } else {
+            write_pieces(values, pixel);
+        }
     }
 }
 
@@ -173,13 +179,9 @@ impl<W: Fn(usize, usize, usize) -> i8> Layer<'_, W> {
     }
 }
 
-/// Copies the first of sixteen values into `output`, by pieces of fixed size where they are fewer.
+/// Copies the first of sixteen values into `output`, which has room for fewer, by pieces of fixed size.
 #[inline(always)]
-fn write(values: &[u8; LANES], output: &mut [u8]) {
-    if let Some(whole) = output.first_chunk_mut() {
-        *whole = *values;
-        return;
-    }
+fn write_pieces(values: &[u8; LANES], output: &mut [u8]) {
     let mut done = 0;
     done += write_piece::<8>(&values[done..], &mut output[done..]);
     done += write_piece::<4>(&values[done..], &mut output[done..]);
@@ -223,7 +225,7 @@ mod tests {
     #[test]
     fn the_zero_point_goes_into_the_offsets() {
         let packed = layer(2, &[100; 17], 0.5).unwrap();
-        assert!(packed.panel(0).is_full() && !packed.panel(1).is_full());
+        assert_eq!([packed.panel(0).channels, packed.panel(1).channels], [0..16, 16..17]);
         assert_eq!((packed.panels(), packed.words(), packed.panel(1).blocks.len()), (2, 2, 6));
         assert_eq!(
             packed.panel(1).offsets[..2],
@@ -245,9 +247,9 @@ mod tests {
     #[test]
     fn any_width_is_written_and_nothing_beyond() {
         let values = from_fn(|i| i as u8 + 1);
-        for width in 0..=LANES {
+        for width in 0..LANES {
             let mut output = vec![0; width];
-            write(&values, &mut output);
+            write_pieces(&values, &mut output);
             assert_eq!(output, values[..width]);
         }
     }
