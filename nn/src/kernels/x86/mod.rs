@@ -4,13 +4,17 @@
 //! that proves them. Nothing else is unsafe about them: they take and return values and whole arrays.
 
 mod avx2;
+#[cfg(feature = "vnni")]
 mod avx512_vnni;
+#[cfg(feature = "vnni")]
 mod avx_vnni;
 
 use std::arch::x86_64::*;
 
+#[cfg(feature = "vnni")]
 pub(super) use avx_vnni::AvxVnni;
 pub(super) use avx2::Avx2;
+#[cfg(feature = "vnni")]
 pub(super) use avx512_vnni::Avx512Vnni;
 
 use super::block::{Block, LANES, Word};
