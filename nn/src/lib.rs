@@ -1,7 +1,19 @@
 //! Networks on this machine: ONNX in, tensors out.
 //!
-//! So far only the type that networks exchange.
+//! A file is read (`onnx`), made into a [`plan`] of steps over bytes, and carried out by an interpreter (`cpu`) over the
+//! [`kernels`] of the processor. Nodes that have no quantised form run in float by tract, and the plan says which.
 
+mod cpu;
+mod error;
+mod float;
+pub mod kernels;
+mod network;
+mod onnx;
+pub mod plan;
 mod tensor;
 
+pub use error::NnError;
+pub use float::FloatOp;
+pub use network::Network;
+pub use onnx::Port;
 pub use tensor::{Tensor, TensorError};

@@ -1,0 +1,300 @@
+//! Convolutions over all input channels, of any window.
+
+use std::array::from_fn;
+use std::ops::Range;
+
+use super::block::Word;
+use super::gemm::Run;
+use super::kernel::{Kernel, Work};
+use super::lanes::Lanes;
+use super::output::Output;
+use super::packed::{Layer, Packed};
+use super::requantisation::Requantisation;
+use super::window::{ImageShape, MAX_WINDOW, Window};
+use crate::error::{NnError, check_length};
+
+/// Words of activations that stay in cache while all weights pass over them.
+const CACHED_WORDS: usize = 8 << 10;
+
+/// Pixels of a cached piece are a multiple of this, which the heights of tiles divide.
+const PIECE: usize = 24;
+
+/// What a convolution computes.
+#[derive(Clone, Debug)]
+pub struct ConvolutionSpec<'a> {
+    /// The image that it reads.
+    pub input: ImageShape,
+    /// The input value that stands for zero, which the padding is made of.
+    pub input_zero_point: u8,
+    /// What slides over it.
+    pub window: Window,
+    /// Channels that it writes.
+    pub output_channels: usize,
+    /// `[output channel, window row, window column, input channel]`; zero stands for zero.
+    pub weights: &'a [i8],
+    /// One per output channel, in steps of input scale times weight scale.
+    pub bias: &'a [i32],
+    /// From sums to outputs, the activation included.
+    pub requantisation: &'a Requantisation,
+}
+
+/// A convolution packed for one kernel.
+///
+/// The rows under the window are kept padded in a ring, each of them copied there once; the window's rows are then
+/// segments of it that the weights pass over in place, so that no patch is copied together.
+#[derive(Clone, Debug)]
+pub struct Convolution {
+    kernel: Kernel,
+    input: ImageShape,
+    input_zero_point: u8,
+    window: Window,
+    output: ImageShape,
+    packed: Packed,
+    /// Words per pixel of activations.
+    pixel_words: usize,
+}
+
+impl Convolution {
+    /// Packs a convolution for `kernel`.
+    ///
+    /// # Errors
+    /// [`NnError::Shape`] where the window does not fit, [`NnError::Length`] where weights, bias or multipliers have
+    /// another length than the sizes say, [`NnError::Range`] where sums could outgrow 32 bits.
+    pub fn new(kernel: Kernel, spec: &ConvolutionSpec<'_>) -> Result<Self, NnError> {
+        let [height, width] = spec.window.places(spec.input)?;
+        let output = ImageShape { height, width, channels: spec.output_channels };
+        if output.is_empty() {
+            return Err(NnError::Shape { expected: "output channels", found: "none".into() });
+        }
+        let patch = spec.window.size.iter().product::<usize>() * spec.input.channels;
+        check_length("weights", patch * output.channels, spec.weights.len())?;
+        let (packed, pixel_words) = kernel.run(Pack(spec))?;
+        Ok(Self {
+            kernel,
+            input: spec.input,
+            input_zero_point: spec.input_zero_point,
+            window: spec.window,
+            output,
+            packed,
+            pixel_words,
+        })
+    }
+
+    /// The image that it writes.
+    pub fn output(&self) -> ImageShape {
+        self.output
+    }
+
+    /// Multiplications of one run.
+    pub fn multiplications(&self) -> usize {
+        self.output.len() * self.window.size.iter().product::<usize>() * self.input.channels
+    }
+
+    /// Bytes that the packed parameters take.
+    pub fn bytes(&self) -> usize {
+        self.packed.bytes()
+    }
+
+    /// Words of scratch memory that a run needs.
+    pub fn scratch_words(&self) -> usize {
+        if self.window.is_pointwise() {
+            self.piece().min(self.output.height * self.output.width) * self.pixel_words
+        } else {
+            self.window.size[0] * self.ring_row()
+        }
+    }
+
+    /// Computes the output rows `rows` of `input`; `output` begins with the first of them.
+    ///
+    /// # Errors
+    /// [`NnError::Length`] where `input` or `output` has another length than the shapes say or `scratch` is too short.
+    pub fn run_rows(
+        &self,
+        rows: Range<usize>,
+        input: &[u8],
+        output: Output<'_>,
+        scratch: &mut [Word],
+    ) -> Result<(), NnError> {
+        check_length("input", self.input.len(), input.len())?;
+        output.check(self.output, &rows)?;
+        let needed = self.scratch_words();
+        let found = scratch.len();
+        let scratch =
+            scratch.get_mut(..needed).ok_or(NnError::Length { what: "scratch", expected: needed, found })?;
+        self.kernel.run(Convolve { layer: self, rows, input, output, scratch });
+        Ok(())
+    }
+
+    /// Computes the whole output.
+    ///
+    /// # Errors
+    /// See [`Convolution::run_rows`].
+    pub fn run(&self, input: &[u8], output: Output<'_>, scratch: &mut [Word]) -> Result<(), NnError> {
+        self.run_rows(0..self.output.height, input, output, scratch)
+    }
+
+    /// Pixels of a 1x1 convolution that are multiplied together.
+    fn piece(&self) -> usize {
+        (CACHED_WORDS / self.pixel_words / PIECE).max(1) * PIECE
+    }
+
+    /// Words of one padded row.
+    fn ring_row(&self) -> usize {
+        (self.window.padding_before[1] + self.input.width + self.window.padding_after[1]) * self.pixel_words
+    }
+}
+
+/// Packs weights for a kernel; returns them with the words that a pixel of activations takes.
+struct Pack<'a, 'b>(&'a ConvolutionSpec<'b>);
+
+impl Work for Pack<'_, '_> {
+    type Output = Result<(Packed, usize), NnError>;
+
+    #[inline(always)]
+    fn on<L: Lanes>(self, _: L) -> Self::Output {
+        let Self(spec) = self;
+        let channels = spec.input.channels;
+        let pixel_words = channels.div_ceil(L::DEPTH);
+        let [rows, columns] = spec.window.size;
+        let packed = Packed::new::<L, _>(&Layer {
+            channels: spec.output_channels,
+            segments: rows,
+            words: columns * pixel_words,
+            weight: |output, row, place| {
+                let (column, channel) = (place / (pixel_words * L::DEPTH), place % (pixel_words * L::DEPTH));
+                let pixel = (output * rows + row) * columns + column;
+                if channel < channels { spec.weights[pixel * channels + channel] } else { 0 }
+            },
+            bias: spec.bias,
+            zero_point: spec.input_zero_point,
+            requantisation: spec.requantisation,
+        })?;
+        Ok((packed, pixel_words))
+    }
+}
+
+struct Convolve<'a> {
+    layer: &'a Convolution,
+    rows: Range<usize>,
+    input: &'a [u8],
+    output: Output<'a>,
+    scratch: &'a mut [Word],
+}
+
+impl Work for Convolve<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn on<L: Lanes>(self, lanes: L) {
+        if self.layer.window.is_pointwise() { self.pointwise(lanes) } else { self.windowed(lanes) }
+    }
+}
+
+impl Convolve<'_> {
+    /// A product of matrices: pixels times channels, a piece at a time that stays in cache.
+    #[inline(always)]
+    fn pointwise<L: Lanes>(self, lanes: L) {
+        let layer = self.layer;
+        let channels = layer.input.channels;
+        let pixels = self.rows.start * layer.output.width..self.rows.end * layer.output.width;
+        let input = &self.input[pixels.start * channels..pixels.end * channels];
+        let mut first = 0;
+        for piece in input.chunks(layer.piece() * channels) {
+            let pixels = piece.len() / channels;
+            let words = if let Some(words) = L::as_words(piece).filter(|_| channels.is_multiple_of(L::DEPTH))
+            {
+                words
+            } else {
+                let words = &mut self.scratch[..pixels * layer.pixel_words];
+                widen_pixels(lanes, piece, channels, words);
+                words
+            };
+            let output = &mut self.output.values[first * self.output.step..];
+            lanes.gemm(&mut Run {
+                words,
+                starts: &[0],
+                step: layer.pixel_words,
+                pixels,
+                weights: &layer.packed,
+                output,
+                output_step: self.output.step,
+            });
+            layer.packed.look_up(output, self.output.step, pixels);
+            first += pixels;
+        }
+    }
+
+    /// Row by row over the ring.
+    #[inline(always)]
+    fn windowed<L: Lanes>(mut self, lanes: L) {
+        let Convolution { window, output, packed, pixel_words, .. } = self.layer;
+        self.pad::<L>();
+        let mut unread = self.layer.window.rows(self.rows.start).start;
+        for (index, y) in self.rows.clone().enumerate() {
+            let under = window.rows(y);
+            for row in unread.max(under.start)..under.end {
+                self.read(lanes, row);
+            }
+            unread = under.end;
+            let mut starts = [0; MAX_WINDOW];
+            for (start, row) in starts.iter_mut().zip(under) {
+                *start = self.slot(row);
+            }
+            let values = &mut self.output.values[index * output.width * self.output.step..];
+            lanes.gemm(&mut Run {
+                words: self.scratch,
+                starts: &starts[..window.size[0]],
+                step: window.stride[1] * pixel_words,
+                pixels: output.width,
+                weights: packed,
+                output: values,
+                output_step: self.output.step,
+            });
+            packed.look_up(values, self.output.step, output.width);
+        }
+    }
+
+    /// Where a row of the image lies in the ring.
+    #[inline(always)]
+    fn slot(&self, row: isize) -> usize {
+        row.rem_euclid(self.layer.window.size[0] as isize) as usize * self.layer.ring_row()
+    }
+
+    /// Fills the ring with zero points.
+    #[inline(always)]
+    fn pad<L: Lanes>(&mut self) {
+        self.scratch.fill(L::word([self.layer.input_zero_point; 4]));
+    }
+
+    /// Brings one row into the ring; rows outside the image are zero points.
+    #[inline(always)]
+    fn read<L: Lanes>(&mut self, lanes: L, row: isize) {
+        let Convolution { input, window, pixel_words, .. } = self.layer;
+        let start = self.slot(row) + window.padding_before[1] * pixel_words;
+        let words = start..start + input.width * pixel_words;
+        match usize::try_from(row).ok().filter(|&row| row < input.height) {
+            Some(row) => {
+                let bytes = &self.input[row * input.row()..][..input.row()];
+                widen_pixels(lanes, bytes, input.channels, &mut self.scratch[words]);
+            }
+            None => self.scratch[words].fill(L::word([self.layer.input_zero_point; 4])),
+        }
+    }
+}
+
+/// Writes pixels as words, each pixel beginning a new one and its last one filled up with zeros.
+#[inline(always)]
+fn widen_pixels<L: Lanes>(lanes: L, bytes: &[u8], channels: usize, words: &mut [Word]) {
+    if channels.is_multiple_of(L::DEPTH) {
+        lanes.widen(bytes, words);
+        return;
+    }
+    let (whole, pixel_words) = (channels / L::DEPTH, channels / L::DEPTH + 1);
+    for (bytes, words) in bytes.chunks_exact(channels).zip(words.chunks_exact_mut(pixel_words)) {
+        for (bytes, word) in bytes.chunks_exact(L::DEPTH).zip(&mut *words) {
+            *word = L::word(from_fn(|i| bytes[i % L::DEPTH]));
+        }
+        let rest = &bytes[whole * L::DEPTH..];
+        words[whole] = L::word(from_fn(|i| if i < rest.len() { rest[i] } else { 0 }));
+    }
+}

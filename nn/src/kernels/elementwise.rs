@@ -1,0 +1,138 @@
+//! Steps between numbers and bytes, value by value.
+
+use super::kernel::{Kernel, Work};
+use super::lanes::Lanes;
+use crate::error::{NnError, check_length};
+
+/// What the bytes of a tensor stand for: `(value - zero_point) * scale`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Quantisation {
+    /// The size of one step; positive.
+    pub scale: f32,
+    /// The byte that stands for zero.
+    pub zero_point: u8,
+}
+
+impl Quantisation {
+    /// The byte nearest to `value`, halves to even: `QuantizeLinear` of ONNX.
+    #[inline(always)]
+    pub fn quantise(self, value: f32) -> u8 {
+        // Beyond this all is saturated; within, the sum's last bit is a whole step, so that it rounds as it should.
+        const BOUND: f32 = 1024.0;
+        const WHOLE: f32 = 12_582_912.0;
+        let steps = (value / self.scale).clamp(-BOUND, BOUND) + WHOLE;
+        let steps = steps.to_bits().cast_signed() - WHOLE.to_bits().cast_signed();
+        (steps + i32::from(self.zero_point)).clamp(0, 255) as u8
+    }
+
+    /// What `value` stands for: `DequantizeLinear` of ONNX.
+    #[inline(always)]
+    pub fn dequantise(self, value: u8) -> f32 {
+        (i32::from(value) - i32::from(self.zero_point)) as f32 * self.scale
+    }
+
+    /// What each byte becomes when it stands for `function` of what it stood for.
+    pub fn table_to(self, other: Self, function: impl Fn(f32) -> f32) -> Box<[u8; 256]> {
+        Box::new(std::array::from_fn(|byte| other.quantise(function(self.dequantise(byte as u8)))))
+    }
+
+    /// Quantises `[channels, pixels]` into `[pixels, channels]`.
+    ///
+    /// # Errors
+    /// [`NnError::Length`] where the lengths differ.
+    pub fn quantise_planes(
+        self,
+        kernel: Kernel,
+        channels: usize,
+        input: &[f32],
+        output: &mut [u8],
+    ) -> Result<(), NnError> {
+        check_length("values to quantise", output.len(), input.len())?;
+        kernel.run(Quantise { quantisation: self, channels, input, output });
+        Ok(())
+    }
+
+    /// Dequantises `[pixels, channels]` into `[channels, pixels]`.
+    ///
+    /// # Errors
+    /// [`NnError::Length`] where the lengths differ.
+    pub fn dequantise_planes(
+        self,
+        kernel: Kernel,
+        channels: usize,
+        input: &[u8],
+        output: &mut [f32],
+    ) -> Result<(), NnError> {
+        check_length("values to dequantise", output.len(), input.len())?;
+        kernel.run(Dequantise { quantisation: self, channels, input, output });
+        Ok(())
+    }
+}
+
+struct Quantise<'a> {
+    quantisation: Quantisation,
+    channels: usize,
+    input: &'a [f32],
+    output: &'a mut [u8],
+}
+
+impl Work for Quantise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn on<L: Lanes>(self, _: L) {
+        let pixels = self.output.len() / self.channels;
+        for (channel, plane) in self.input.chunks_exact(pixels).enumerate() {
+            for (pixel, value) in self.output.chunks_exact_mut(self.channels).zip(plane) {
+                pixel[channel] = self.quantisation.quantise(*value);
+            }
+        }
+    }
+}
+
+struct Dequantise<'a> {
+    quantisation: Quantisation,
+    channels: usize,
+    input: &'a [u8],
+    output: &'a mut [f32],
+}
+
+impl Work for Dequantise<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn on<L: Lanes>(self, _: L) {
+        let pixels = self.output.len() / self.channels;
+        for (channel, plane) in self.output.chunks_exact_mut(pixels).enumerate() {
+            for (value, pixel) in plane.iter_mut().zip(self.input.chunks_exact(self.channels)) {
+                *value = self.quantisation.dequantise(pixel[channel]);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_round_half_to_even_and_saturate() {
+        let quantisation = Quantisation { scale: 0.5, zero_point: 10 };
+        let values = [0.25, 0.75, 1.0, -1e30, 1e30, f32::INFINITY].map(|value| quantisation.quantise(value));
+        assert_eq!(values, [10, 12, 12, 0, 255, 255]);
+        assert_eq!(quantisation.dequantise(7), -1.5);
+    }
+
+    #[test]
+    fn channels_move_to_the_end_and_back() {
+        let quantisation = Quantisation { scale: 1.0, zero_point: 0 };
+        let planes = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
+        for kernel in Kernel::available() {
+            let (mut pixels, mut back) = ([0; 6], [0.0; 6]);
+            quantisation.quantise_planes(kernel, 2, &planes, &mut pixels).unwrap();
+            assert_eq!(pixels, [1, 4, 2, 5, 3, 6], "{kernel}");
+            quantisation.dequantise_planes(kernel, 2, &pixels, &mut back).unwrap();
+            assert_eq!(back, planes, "{kernel}");
+        }
+    }
+}

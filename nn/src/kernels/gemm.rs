@@ -1,0 +1,114 @@
+//! The loop in which networks spend their time: activations times packed weights, a tile of pixels and channels at
+//! once.
+
+use std::array::from_fn;
+
+use super::block::{Block, LANES, Word};
+use super::lanes::Lanes;
+use super::packed::{Packed, Panel};
+
+/// A run of output pixels: everything that one call reads and writes.
+///
+/// Output pixel `p` is the sum over segments `s` of the words from `starts[s] + p * step` times the weights of `s`.
+/// A segment is one row of the convolution's window: its pixels lie side by side, so that no patch is ever copied
+/// together.
+pub(super) struct Run<'a> {
+    /// Rows of activations.
+    pub(super) words: &'a [Word],
+    /// Where each segment of the first pixel begins.
+    pub(super) starts: &'a [usize],
+    /// Words from one output pixel to the next.
+    pub(super) step: usize,
+    /// Output pixels.
+    pub(super) pixels: usize,
+    /// What to multiply with.
+    pub(super) weights: &'a Packed,
+    /// The first pixel's first channel and all that follows.
+    pub(super) output: &'a mut [u8],
+    /// Values from one output pixel to the next.
+    pub(super) output_step: usize,
+}
+
+/// Covers the pixels from `pixel` on with tiles, as many as fit, and returns the first pixel left over.
+#[inline(always)]
+pub(super) fn strip<L: Lanes, const PIXELS: usize, const PANELS: usize>(
+    lanes: L,
+    run: &mut Run<'_>,
+    mut pixel: usize,
+    panel: usize,
+) -> usize {
+    let weights = run.weights;
+    let panels: [Panel<'_>; PANELS] = from_fn(|j| weights.panel(panel + j));
+    while pixel + PIXELS <= run.pixels {
+        let sums = multiply::<L, PIXELS, PANELS>(lanes, run, &panels, pixel, panel);
+        store(lanes, run, &panels, pixel, sums);
+        pixel += PIXELS;
+    }
+    pixel
+}
+
+/// Sums of one tile: each of its words is read once for all panels, each block once for all pixels.
+#[inline(always)]
+fn multiply<L: Lanes, const PIXELS: usize, const PANELS: usize>(
+    lanes: L,
+    run: &Run<'_>,
+    panels: &[Panel<'_>; PANELS],
+    pixel: usize,
+    first_panel: usize,
+) -> [[L::Sums; PANELS]; PIXELS] {
+    let depth = run.weights.words();
+    let of_panel = depth * run.starts.len();
+    let mut sums = [from_fn(|j| lanes.start(panels[j].offsets)); PIXELS];
+    for (segment, start) in run.starts.iter().enumerate() {
+        let blocks =
+            &run.weights.blocks(first_panel, PANELS)[segment * depth..][..(PANELS - 1) * of_panel + depth];
+        let words = &run.words[start + pixel * run.step..][..(PIXELS - 1) * run.step + depth];
+        for k in 0..depth {
+            let blocks: [&Block; PANELS] = from_fn(|j| at(blocks, j * of_panel + k));
+            for (i, sums) in sums.iter_mut().enumerate() {
+                let word = *at(words, i * run.step + k);
+                for (sums, block) in sums.iter_mut().zip(blocks) {
+                    *sums = lanes.dot(*sums, word, block);
+                }
+            }
+        }
+    }
+    sums
+}
+
+/// Element `k` of a slice that was cut behind the last element that the caller's loop asks for. The compiler does not see
+/// that, and would compare in the innermost loop.
+#[inline(always)]
+#[expect(unsafe_code, reason = "a tenth of the instructions of the innermost loop were comparisons")]
+fn at<T>(slice: &[T], k: usize) -> &T {
+    debug_assert!(k < slice.len());
+    // SAFETY: see above; the suite runs with the assertion.
+    unsafe { slice.get_unchecked(k) }
+}
+
+/// Requantises one tile into the output.
+#[inline(always)]
+fn store<L: Lanes, const PIXELS: usize, const PANELS: usize>(
+    lanes: L,
+    run: &mut Run<'_>,
+    panels: &[Panel<'_>; PANELS],
+    pixel: usize,
+    sums: [[L::Sums; PANELS]; PIXELS],
+) {
+    let output = &mut run.output[pixel * run.output_step..];
+    let first = panels[0].channels.start;
+    let is_full = panels[PANELS - 1].channels.len() == LANES;
+    for (i, sums) in sums.into_iter().enumerate() {
+        if is_full {
+            let pixel = &mut output[i * run.output_step + first..][..PANELS * LANES];
+            for ((sums, panel), place) in sums.into_iter().zip(panels).zip(pixel.as_chunks_mut().0) {
+                *place = panel.finish(lanes, sums);
+            }
+        } else {
+            let pixel = &mut output[i * run.output_step..];
+            for (sums, panel) in sums.into_iter().zip(panels) {
+                panel.write(&panel.finish(lanes, sums), pixel);
+            }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Which kernels there are and which of them this processor can run.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::lanes::Lanes;
+use super::scalar::Scalar;
+#[cfg(target_arch = "x86_64")]
+use super::x86::Avx2;
+#[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+use super::x86::{Avx512Vnni, AvxVnni};
+use crate::error::NnError;
+
+/// Instructions to run layers with. A value is the proof that this processor has them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kernel(Unit);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Unit {
+    Scalar(Scalar),
+    #[cfg(target_arch = "x86_64")]
+    Avx2(Avx2),
+    #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+    AvxVnni(AvxVnni),
+    #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+    Avx512Vnni(Avx512Vnni),
+}
+
+/// Something to do with a vector unit.
+pub(super) trait Work {
+    /// What comes of it.
+    type Output;
+
+    /// Does it. Must be inlined, or it is not compiled for the vector unit.
+    fn on<L: Lanes>(self, lanes: L) -> Self::Output;
+}
+
+impl Kernel {
+    /// Plain Rust, the reference that all other kernels equal bit for bit.
+    pub const SCALAR: Self = Self(Unit::Scalar(Scalar));
+
+    /// All kernels that this processor can run, the slowest first.
+    pub fn available() -> Vec<Self> {
+        #[cfg(target_arch = "x86_64")]
+        let vector = [
+            Avx2::detect().map(Unit::Avx2),
+            #[cfg(feature = "vnni")]
+            AvxVnni::detect().map(Unit::AvxVnni),
+            #[cfg(feature = "vnni")]
+            Avx512Vnni::detect().map(Unit::Avx512Vnni),
+        ];
+        #[cfg(not(target_arch = "x86_64"))]
+        let vector: [Option<Unit>; 0] = [];
+        std::iter::once(Self::SCALAR).chain(vector.into_iter().flatten().map(Self)).collect()
+    }
+
+    /// The fastest kernel that this processor can run.
+    pub fn best() -> Self {
+        Self::available().pop().unwrap_or(Self::SCALAR)
+    }
+
+    /// Its name, as [`Kernel::from_str`] takes it.
+    pub fn name(self) -> &'static str {
+        match self.0 {
+            Unit::Scalar(_) => "scalar",
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx2(_) => "avx2",
+            #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+            Unit::AvxVnni(_) => "avx-vnni",
+            #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+            Unit::Avx512Vnni(_) => "avx512-vnni",
+        }
+    }
+
+    /// Does `work` compiled for this kernel's instructions.
+    pub(super) fn run<W: Work>(self, work: W) -> W::Output {
+        match self.0 {
+            Unit::Scalar(lanes) => on(lanes, work),
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx2(lanes) => on(lanes, work),
+            #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+            Unit::AvxVnni(lanes) => on(lanes, work),
+            #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+            Unit::Avx512Vnni(lanes) => on(lanes, work),
+        }
+    }
+}
+
+#[inline(always)]
+fn on<L: Lanes, W: Work>(lanes: L, work: W) -> W::Output {
+    lanes.run(
+        #[inline(always)]
+        || work.on(lanes),
+    )
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(self.name())
+    }
+}
+
+impl FromStr for Kernel {
+    type Err = NnError;
+
+    /// The kernel of that name.
+    ///
+    /// # Errors
+    /// [`NnError::Kernel`], with the names that would do, where there is none or this processor can't run it.
+    fn from_str(name: &str) -> Result<Self, NnError> {
+        let kernels = Self::available();
+        kernels.iter().copied().find(|kernel| kernel.name() == name).ok_or_else(|| {
+            let names: Vec<_> = kernels.iter().map(|kernel| kernel.name()).collect();
+            NnError::Kernel { name: name.to_owned(), available: names.join(", ") }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kernels_are_found_by_their_names() {
+        for kernel in Kernel::available() {
+            assert_eq!(kernel.name().parse(), Ok(kernel));
+        }
+        let error = Kernel::from_str("abacus").unwrap_err().to_string();
+        assert!(error.contains("scalar") && error.ends_with("found abacus"), "{error}");
+    }
+}

@@ -1,0 +1,38 @@
+//! Layers of quantised networks on this machine's processor.
+//!
+//! Activations are unsigned bytes, the channels of a pixel side by side (`[height, width, channels]`); weights are
+//! signed bytes with one scale per output channel, packed at load for one [`Kernel`]. Sums are exact 32-bit integers,
+//! whose way back to bytes [`Requantisation`] defines, so that all kernels compute the same bits.
+//!
+//! A kernel is one file that implements `Lanes`: a handful of vector operations. What layers do with them is written
+//! once, in `gemm` (convolutions) and `depthwise`.
+
+mod add;
+mod block;
+mod convolution;
+mod depthwise;
+mod elementwise;
+mod gemm;
+mod kernel;
+mod lanes;
+mod output;
+mod packed;
+mod requantisation;
+mod scalar;
+mod window;
+#[cfg(target_arch = "x86_64")]
+#[expect(unsafe_code, reason = "vector instructions; each block says why it may use them")]
+mod x86;
+
+#[cfg(test)]
+mod tests;
+
+pub use add::Addition;
+pub use block::Word;
+pub use convolution::{Convolution, ConvolutionSpec};
+pub use depthwise::{Depthwise, DepthwiseSpec};
+pub use elementwise::Quantisation;
+pub use kernel::Kernel;
+pub use output::Output;
+pub use requantisation::Requantisation;
+pub use window::{ImageShape, Window};

@@ -1,0 +1,256 @@
+//! A layer's parameters in the order in which a kernel reads them.
+
+use std::ops::Range;
+
+use super::block::{Block, LANES};
+use super::lanes::{Lanes, Limits};
+use super::requantisation::Requantisation;
+use crate::error::NnError;
+
+/// Weights, offsets and multipliers of a layer in panels of sixteen output channels.
+///
+/// The weights of a panel lie segment by segment, a segment word by word. What lies beyond the last channel or the
+/// last weight of a segment is zero.
+#[derive(Clone, Debug)]
+pub(super) struct Packed {
+    blocks: Vec<Block>,
+    segments: usize,
+    words: usize,
+    channels: usize,
+    offsets: Vec<[i32; LANES]>,
+    multipliers: Vec<[f32; LANES]>,
+    limits: Limits,
+    table: Option<Box<[u8; 256]>>,
+}
+
+/// The weights of a layer as its maker names them.
+pub(super) struct Layer<'a, W: Fn(usize, usize, usize) -> i8> {
+    /// Output channels.
+    pub(super) channels: usize,
+    /// Rows of the window, or columns of a depthwise one.
+    pub(super) segments: usize,
+    /// Words per segment.
+    pub(super) words: usize,
+    /// The weight of an output channel, a segment and a place in the segment; zero for places that only fill a word.
+    pub(super) weight: W,
+    /// One value per output channel, in steps of input scale times weight scale.
+    pub(super) bias: &'a [i32],
+    /// The input value that stands for zero.
+    pub(super) zero_point: u8,
+    /// From sums to outputs.
+    pub(super) requantisation: &'a Requantisation,
+}
+
+impl Packed {
+    /// Packs a layer for kernel `L`.
+    ///
+    /// # Errors
+    /// [`NnError::Length`] where there are not as many biases or multipliers as channels, and [`NnError::Range`] where
+    /// a sum could outgrow 32 bits.
+    pub(super) fn new<L: Lanes, W: Fn(usize, usize, usize) -> i8>(
+        layer: &Layer<'_, W>,
+    ) -> Result<Self, NnError> {
+        let Layer { channels, segments, words, .. } = *layer;
+        layer.requantisation.check_channels(channels)?;
+        crate::error::check_length("bias", channels, layer.bias.len())?;
+        let mut offsets = vec![[0; LANES]; channels.div_ceil(LANES)];
+        let mut multipliers = vec![[0.0; LANES]; channels.div_ceil(LANES)];
+        for channel in 0..channels {
+            let multiplier = layer.requantisation.multipliers[channel];
+            offsets[channel / LANES][channel % LANES] =
+                layer.offset(channel, words * L::DEPTH, multiplier)?;
+            multipliers[channel / LANES][channel % LANES] = multiplier;
+        }
+        let blocks = (0..offsets.len() * segments * words).map(|index| {
+            let (panel, segment, word) = (index / words / segments, index / words % segments, index % words);
+            L::block(|lane, depth| {
+                let channel = panel * LANES + lane;
+                if channel < channels { (layer.weight)(channel, segment, word * L::DEPTH + depth) } else { 0 }
+            })
+        });
+        Ok(Self {
+            blocks: blocks.collect(),
+            segments,
+            words,
+            channels,
+            offsets,
+            multipliers,
+            limits: layer.requantisation.limits(),
+            table: layer.requantisation.table.clone(),
+        })
+    }
+
+    /// Panels of sixteen output channels.
+    pub(super) fn panels(&self) -> usize {
+        self.offsets.len()
+    }
+
+    /// Words per segment.
+    #[inline(always)]
+    pub(super) fn words(&self) -> usize {
+        self.words
+    }
+
+    /// Bytes that the parameters take.
+    pub(super) fn bytes(&self) -> usize {
+        size_of_val(&*self.blocks) + size_of_val(&*self.offsets) + size_of_val(&*self.multipliers)
+    }
+
+    /// The parameters of sixteen output channels.
+    #[inline(always)]
+    pub(super) fn panel(&self, index: usize) -> Panel<'_> {
+        let first = index * LANES;
+        Panel {
+            blocks: &self.blocks[index * self.segments * self.words..][..self.segments * self.words],
+            offsets: &self.offsets[index],
+            multipliers: &self.multipliers[index],
+            limits: self.limits,
+            channels: first..self.channels.min(first + LANES),
+        }
+    }
+
+    /// The weights of `count` panels from `first` on.
+    #[inline(always)]
+    pub(super) fn blocks(&self, first: usize, count: usize) -> &[Block] {
+        let panel = self.segments * self.words;
+        &self.blocks[first * panel..(first + count) * panel]
+    }
+
+    /// Replaces the values of `pixels` outputs, `step` apart, as the table says where there is one.
+    #[inline(always)]
+    pub(super) fn look_up(&self, output: &mut [u8], step: usize, pixels: usize) {
+        let Some(table) = &self.table else { return };
+        for pixel in output.chunks_mut(step).take(pixels) {
+            for value in &mut pixel[..self.channels] {
+                *value = table[usize::from(*value)];
+            }
+        }
+    }
+}
+
+/// Parameters of sixteen output channels.
+#[derive(Clone, Debug)]
+pub(super) struct Panel<'a> {
+    /// Weights, segment by segment, word by word.
+    pub(super) blocks: &'a [Block],
+    /// Where sums begin: the bias, less what the input's zero point would add.
+    pub(super) offsets: &'a [i32; LANES],
+    /// Output steps per step of the sum.
+    multipliers: &'a [f32; LANES],
+    limits: Limits,
+    /// The output channels; fewer than sixteen in the last panel of some layers.
+    pub(super) channels: Range<usize>,
+}
+
+impl Panel<'_> {
+    /// Sums to output values.
+    #[inline(always)]
+    pub(super) fn finish<L: Lanes>(&self, lanes: L, sums: L::Sums) -> [u8; LANES] {
+        lanes.finish(sums, self.multipliers, self.limits)
+    }
+
+    /// Writes values into an output pixel, which begins with its first channel.
+    #[inline(always)]
+    pub(super) fn write(&self, values: &[u8; LANES], pixel: &mut [u8]) {
+        let pixel = &mut pixel[self.channels.clone()];
+        if let Some(whole) = pixel.first_chunk_mut() {
+            *whole = *values;
+        } else {
+            write_pieces(values, pixel);
+        }
+    }
+}
+
+impl<W: Fn(usize, usize, usize) -> i8> Layer<'_, W> {
+    /// Where a channel's sum begins; refuses the channel if its sum could leave 32 bits on any input.
+    fn offset(&self, channel: usize, places: usize, multiplier: f32) -> Result<i32, NnError> {
+        let weights = (0..self.segments)
+            .flat_map(|segment| (0..places).map(move |place| (segment, place)))
+            .map(|(segment, place)| i64::from((self.weight)(channel, segment, place)));
+        let (sum, magnitude) = weights.fold((0, 0), |(sum, magnitude), w| (sum + w, magnitude + w.abs()));
+        let offset = i64::from(self.bias[channel]) - i64::from(self.zero_point) * sum;
+        let reach = offset.abs() + 255 * magnitude;
+        // Twice the margin, so that no rounding on the way can matter.
+        let is_in_range = multiplier >= 0.0 && f64::from(multiplier) * reach as f64 <= f64::from(1 << 30);
+        match i32::try_from(offset) {
+            Ok(offset) if is_in_range && reach <= i64::from(i32::MAX) => Ok(offset),
+            _ => Err(NnError::Range { channel, reach, multiplier: multiplier.to_string() }),
+        }
+    }
+}
+
+/// Copies the first of sixteen values into `output`, which has room for fewer, by pieces of fixed size.
+#[inline(always)]
+fn write_pieces(values: &[u8; LANES], output: &mut [u8]) {
+    let mut done = 0;
+    done += write_piece::<8>(&values[done..], &mut output[done..]);
+    done += write_piece::<4>(&values[done..], &mut output[done..]);
+    done += write_piece::<2>(&values[done..], &mut output[done..]);
+    write_piece::<1>(&values[done..], &mut output[done..]);
+}
+
+#[inline(always)]
+fn write_piece<const N: usize>(values: &[u8], output: &mut [u8]) -> usize {
+    match (values.first_chunk::<N>(), output.first_chunk_mut::<N>()) {
+        (Some(values), Some(output)) => {
+            *output = *values;
+            N
+        }
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::array::from_fn;
+
+    use super::super::scalar::Scalar;
+    use super::*;
+
+    fn layer(weight: i8, bias: &[i32], multiplier: f32) -> Result<Packed, NnError> {
+        let requantisation = Requantisation::linear(vec![multiplier; bias.len()], 0);
+        let (channels, segments, words, zero_point) = (bias.len(), 3, 2, 3);
+        let weight = |_, _, place| if place < 7 { weight } else { 0 };
+        Packed::new::<Scalar, _>(&Layer {
+            channels,
+            segments,
+            words,
+            weight,
+            bias,
+            zero_point,
+            requantisation: &requantisation,
+        })
+    }
+
+    #[test]
+    fn the_zero_point_goes_into_the_offsets() {
+        let packed = layer(2, &[100; 17], 0.5).unwrap();
+        assert_eq!([packed.panel(0).channels, packed.panel(1).channels], [0..16, 16..17]);
+        assert_eq!((packed.panels(), packed.words(), packed.panel(1).blocks.len()), (2, 2, 6));
+        assert_eq!(
+            packed.panel(1).offsets[..2],
+            [100 - 3 * 21 * 2, 0],
+            "what lies beyond the last channel is zero"
+        );
+        assert_eq!(packed.panel(0).blocks[1].0[..4], [2, 2, 2, 0]);
+    }
+
+    #[test]
+    fn sums_that_could_wrap_are_refused() {
+        let error = layer(127, &[0, i32::MAX], 0.5).unwrap_err();
+        assert!(matches!(error, NnError::Range { channel: 1, .. }), "{error}");
+        for multiplier in [-1.0, f32::NAN, f32::INFINITY, 1e6] {
+            assert!(layer(127, &[1], multiplier).is_err(), "{multiplier}");
+        }
+    }
+
+    #[test]
+    fn any_width_is_written_and_nothing_beyond() {
+        let values = from_fn(|i| i as u8 + 1);
+        for width in 0..LANES {
+            let mut output = vec![0; width];
+            write_pieces(&values, &mut output);
+            assert_eq!(output, values[..width]);
+        }
+    }
+}

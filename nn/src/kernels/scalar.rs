@@ -1,0 +1,130 @@
+//! Plain Rust: runs everywhere, and what it computes is what all other kernels must compute.
+
+use std::array::from_fn;
+
+use super::block::{Block, LANES, Word};
+use super::gemm::{Run, strip};
+use super::lanes::{Lanes, Limits};
+
+/// The vector unit of no particular processor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Scalar;
+
+impl Lanes for Scalar {
+    type Sums = [i32; LANES];
+    type Column = [Word; LANES];
+    type ColumnWeights = Block;
+    const DEPTH: usize = 4;
+
+    #[inline(always)]
+    fn run<R>(self, work: impl FnOnce() -> R) -> R {
+        work()
+    }
+
+    fn as_words(bytes: &[u8]) -> Option<&[Word]> {
+        exact_quads(bytes)
+    }
+
+    #[inline(always)]
+    fn word(activations: [u8; 4]) -> Word {
+        activations
+    }
+
+    #[inline(always)]
+    fn widen(self, bytes: &[u8], words: &mut [Word]) {
+        copy_quads(bytes, words);
+    }
+
+    fn block(weight: impl Fn(usize, usize) -> i8) -> Block {
+        Block::of_quads(weight)
+    }
+
+    #[inline(always)]
+    fn start(self, offsets: &[i32; LANES]) -> Self::Sums {
+        *offsets
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: Self::Sums, word: Word, block: &Block) -> Self::Sums {
+        from_fn(|lane| add_products(sums[lane], word, lane, block))
+    }
+
+    #[inline(always)]
+    fn column(self, [top, middle, bottom]: [&[u8; LANES]; 3]) -> Self::Column {
+        from_fn(|lane| [top[lane], middle[lane], bottom[lane], 0])
+    }
+
+    #[inline(always)]
+    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
+        blocks[0]
+    }
+
+    #[inline(always)]
+    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
+        from_fn(|lane| add_products(sums[lane], column[lane], lane, &weights))
+    }
+
+    #[inline(always)]
+    fn finish(self, sums: Self::Sums, multipliers: &[f32; LANES], limits: Limits) -> [u8; LANES] {
+        from_fn(|lane| requantise(sums[lane], multipliers[lane], limits))
+    }
+
+    #[inline(always)]
+    fn gemm(self, run: &mut Run<'_>) {
+        for panel in 0..run.weights.panels() {
+            let pixel = strip::<_, 4, 1>(self, run, 0, panel);
+            strip::<_, 1, 1>(self, run, pixel, panel);
+        }
+    }
+}
+
+/// The arithmetic of every kernel: `clamp(round_half_even(sum * multiplier) + zero_point, low, high)`, the product
+/// rounded to `f32` before it is rounded to an integer.
+#[inline(always)]
+fn requantise(sum: i32, multiplier: f32, limits: Limits) -> u8 {
+    let steps = (sum as f32 * multiplier).round_ties_even() as i32;
+    let value = steps.saturating_add(i32::from(limits.zero_point));
+    value.clamp(i32::from(limits.low), i32::from(limits.high)) as u8
+}
+
+#[inline(always)]
+fn add_products(sum: i32, word: Word, lane: usize, block: &Block) -> i32 {
+    let products = from_fn::<i32, 4, _>(|depth| {
+        i32::from(word[depth]) * i32::from(block.0[lane * 4 + depth].cast_signed())
+    });
+    products.into_iter().fold(sum, i32::wrapping_add)
+}
+
+/// `bytes` as words of four, where their number allows it.
+pub(super) fn exact_quads(bytes: &[u8]) -> Option<&[Word]> {
+    let (words, rest) = bytes.as_chunks();
+    rest.is_empty().then_some(words)
+}
+
+/// Copies `bytes` into words of four, as far as they fill them.
+#[inline(always)]
+pub(super) fn copy_quads(bytes: &[u8], words: &mut [Word]) {
+    let whole = bytes.as_chunks().0;
+    words[..whole.len()].copy_from_slice(whole);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_round_half_to_even_and_stay_within_limits() {
+        let limits = Limits { zero_point: 10, low: 8, high: 14 };
+        let of = |sum| requantise(sum, 0.5, limits);
+        assert_eq!([-9, -3, -1, 0, 1, 3, 5, 7, 99].map(of), [8, 8, 10, 10, 10, 12, 12, 14, 14]);
+    }
+
+    #[test]
+    fn words_of_four_are_the_bytes_themselves() {
+        let mut words = [[7; 4]; 2];
+        copy_quads(&[1, 2, 3, 4, 5], &mut words);
+        assert_eq!(words, [[1, 2, 3, 4], [7; 4]]);
+        assert_eq!(exact_quads(&[1, 2, 3]), None);
+        assert_eq!(exact_quads(&[1, 2, 3, 4]), Some(&words[..1]));
+    }
+}

@@ -1,0 +1,138 @@
+//! AVX2: activations and weights widened to sixteen bits, multiplied and added in pairs.
+//!
+//! The instruction that multiplies bytes saturates its sums of two products at sixteen bits; this one can't: two
+//! products of 255 and -128 are far from what 32 bits hold.
+
+use std::arch::x86_64::*;
+
+use super::super::block::{Block, LANES, Word};
+use super::super::gemm::{Run, strip};
+use super::super::lanes::{Lanes, Limits};
+use super::{Sixteen, broadcast, finish, halves, load_bytes, load_sums};
+
+/// Proof of AVX2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in super::super) struct Avx2(());
+
+impl Avx2 {
+    /// The token, where the processor has the instructions.
+    pub(in super::super) fn detect() -> Option<Self> {
+        is_x86_feature_detected!("avx2").then_some(Self(()))
+    }
+}
+
+impl Lanes for Avx2 {
+    type Sums = Sixteen;
+    /// The upper two rows in pairs, then the lower one with zeros.
+    type Column = [Sixteen; 2];
+    type ColumnWeights = [Block; 2];
+    const DEPTH: usize = 2;
+
+    #[inline(always)]
+    fn run<R>(self, work: impl FnOnce() -> R) -> R {
+        #[target_feature(enable = "avx2")]
+        fn compiled<R>(work: impl FnOnce() -> R) -> R {
+            work()
+        }
+        // SAFETY: the token proves AVX2.
+        unsafe { compiled(work) }
+    }
+
+    #[inline(always)]
+    fn as_words(_: &[u8]) -> Option<&[Word]> {
+        None
+    }
+
+    #[inline(always)]
+    fn word([first, second, ..]: [u8; 4]) -> Word {
+        [first, 0, second, 0]
+    }
+
+    #[inline(always)]
+    fn widen(self, bytes: &[u8], words: &mut [Word]) {
+        // SAFETY: the token proves AVX2.
+        unsafe { widen(bytes, words) }
+    }
+
+    fn block(weight: impl Fn(usize, usize) -> i8) -> Block {
+        Block::of_pairs(weight)
+    }
+
+    #[inline(always)]
+    fn start(self, offsets: &[i32; LANES]) -> Self::Sums {
+        // SAFETY: the token proves AVX2.
+        unsafe { load_sums(offsets) }
+    }
+
+    #[inline(always)]
+    fn dot(self, sums: Self::Sums, word: Word, block: &Block) -> Self::Sums {
+        // SAFETY: the token proves AVX2.
+        unsafe { dot(sums, [broadcast(word); 2], block) }
+    }
+
+    #[inline(always)]
+    fn column(self, rows: [&[u8; LANES]; 3]) -> Self::Column {
+        // SAFETY: the token proves AVX2.
+        unsafe { column(rows) }
+    }
+
+    #[inline(always)]
+    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
+        [blocks[0], blocks[1]]
+    }
+
+    #[inline(always)]
+    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
+        // SAFETY: the token proves AVX2.
+        unsafe { dot(dot(sums, column[0], &weights[0]), column[1], &weights[1]) }
+    }
+
+    #[inline(always)]
+    fn finish(self, sums: Self::Sums, multipliers: &[f32; LANES], limits: Limits) -> [u8; LANES] {
+        // SAFETY: the token proves AVX2.
+        unsafe { finish(sums, multipliers, limits) }
+    }
+
+    /// Six pixels by sixteen channels: twelve registers of sums, two of weights, one of activations.
+    #[inline(always)]
+    fn gemm(self, run: &mut Run<'_>) {
+        for panel in 0..run.weights.panels() {
+            let pixel = strip::<_, 6, 1>(self, run, 0, panel);
+            let pixel = strip::<_, 4, 1>(self, run, pixel, panel);
+            let pixel = strip::<_, 2, 1>(self, run, pixel, panel);
+            strip::<_, 1, 1>(self, run, pixel, panel);
+        }
+    }
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn dot(sums: Sixteen, activations: Sixteen, block: &Block) -> Sixteen {
+    let weights = halves(block);
+    let add = |half: usize| _mm256_add_epi32(sums[half], _mm256_madd_epi16(activations[half], weights[half]));
+    [add(0), add(1)]
+}
+
+#[inline]
+#[target_feature(enable = "avx2")]
+fn column([top, middle, bottom]: [&[u8; LANES]; 3]) -> [Sixteen; 2] {
+    let [top, middle, bottom] = [load_bytes(top), load_bytes(middle), load_bytes(bottom)];
+    let pairs = [_mm_unpacklo_epi8(top, middle), _mm_unpackhi_epi8(top, middle)];
+    let lower = [bottom, _mm_srli_si128::<8>(bottom)];
+    [pairs.map(|bytes| _mm256_cvtepu8_epi16(bytes)), lower.map(|bytes| _mm256_cvtepu8_epi32(bytes))]
+}
+
+/// Bytes to sixteen bits, two of them a word.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn widen(bytes: &[u8], words: &mut [Word]) {
+    let (vectors, rest) = bytes.as_chunks::<LANES>();
+    let (wide, narrow) = words.split_at_mut(vectors.len() * (LANES / 2));
+    for (vector, words) in vectors.iter().zip(wide.as_chunks_mut::<{ LANES / 2 }>().0) {
+        // SAFETY: eight words are 32 bytes; this store needs no alignment.
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), _mm256_cvtepu8_epi16(load_bytes(vector))) };
+    }
+    for (&[first, second], word) in rest.as_chunks().0.iter().zip(narrow) {
+        *word = Avx2::word([first, second, 0, 0]);
+    }
+}

@@ -1,0 +1,244 @@
+//! ONNX files as graphs that can be asked: what makes a tensor, what reads it, what is constant.
+
+use std::collections::BTreeMap;
+use std::io::Cursor;
+
+use tract_onnx::pb::tensor_proto::DataType;
+use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
+use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use tract_onnx::prelude::Framework;
+
+use crate::error::NnError;
+
+/// A constant tensor, its last dimension varying fastest.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Constant {
+    pub(crate) shape: Vec<usize>,
+    pub(crate) values: Values,
+}
+
+/// Values of the types that networks have constants of.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Values {
+    I8(Vec<i8>),
+    U8(Vec<u8>),
+    I32(Vec<i32>),
+    I64(Vec<i64>),
+    F32(Vec<f32>),
+}
+
+/// A named tensor of `f32` that goes into or comes out of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Port {
+    /// Its name in the file.
+    pub name: String,
+    /// Length of each dimension, the slowest first.
+    pub shape: Vec<usize>,
+}
+
+/// A graph with its constants taken out.
+#[derive(Debug)]
+pub(crate) struct Graph {
+    pub(crate) model: ModelProto,
+    pub(crate) nodes: Vec<NodeProto>,
+    pub(crate) constants: BTreeMap<String, Constant>,
+    pub(crate) inputs: Vec<Port>,
+    pub(crate) outputs: Vec<String>,
+    readers: BTreeMap<String, Vec<usize>>,
+}
+
+impl Graph {
+    /// Reads an ONNX file.
+    ///
+    /// # Errors
+    /// [`NnError::File`] where the bytes are no ONNX model or its inputs have no fixed shape; [`NnError::Node`] where a
+    /// constant is broken.
+    pub(crate) fn read(bytes: &[u8]) -> Result<Self, NnError> {
+        let file = |problem: String| NnError::File { problem };
+        let mut model = tract_onnx::onnx()
+            .proto_model_for_read(&mut Cursor::new(bytes))
+            .map_err(|error| file(format!("no ONNX model: {error:#}")))?;
+        let graph = model.graph.take().ok_or_else(|| file("a model without a graph".into()))?;
+        let mut constants = BTreeMap::new();
+        for tensor in &graph.initializer {
+            constants.insert(tensor.name.clone(), constant(tensor, &tensor.name, "Initializer")?);
+        }
+        let (held, nodes): (Vec<_>, Vec<_>) =
+            graph.node.into_iter().partition(|node| node.op_type == "Constant");
+        for node in held {
+            let tensor = node.attribute.iter().find_map(|attribute| attribute.t.as_ref());
+            if let (Some(tensor), Some(name)) = (tensor, node.output.first()) {
+                constants.insert(name.clone(), constant(tensor, &node.name, &node.op_type)?);
+            }
+        }
+        let inputs = graph.input.iter().filter(|input| !constants.contains_key(&input.name));
+        let inputs = inputs.map(port).collect::<Result<_, _>>()?;
+        let mut readers = BTreeMap::<_, Vec<usize>>::new();
+        for (index, name) in
+            nodes.iter().enumerate().flat_map(|(i, node)| node.input.iter().map(move |n| (i, n)))
+        {
+            readers.entry(name.clone()).or_default().push(index);
+        }
+        let outputs = graph.output.into_iter().map(|output| output.name).collect();
+        Ok(Self { model, nodes, constants, inputs, outputs, readers })
+    }
+
+    /// The one node that reads `tensor`, where there is just one and the tensor is no output of the network.
+    pub(crate) fn only_reader(&self, tensor: &str) -> Option<usize> {
+        match self.readers.get(tensor).map(Vec::as_slice) {
+            Some(&[reader]) if !self.outputs.iter().any(|output| output == tensor) => Some(reader),
+            _ => None,
+        }
+    }
+
+    /// The constant that is input `index` of `node`.
+    pub(crate) fn constant(&self, node: &NodeProto, index: usize) -> Option<&Constant> {
+        self.constants.get(node.input.get(index)?)
+    }
+}
+
+impl Constant {
+    /// The values, where they are `f32`.
+    pub(crate) fn floats(&self) -> Option<&[f32]> {
+        match &self.values {
+            Values::F32(values) => Some(values),
+            _ => None,
+        }
+    }
+
+    /// The constant as a file has it.
+    pub(crate) fn to_proto(&self, name: &str) -> TensorProto {
+        let (data_type, raw_data) = match &self.values {
+            Values::I8(values) => {
+                (DataType::Int8, values.iter().map(|value| value.cast_unsigned()).collect())
+            }
+            Values::U8(values) => (DataType::Uint8, values.clone()),
+            Values::I32(values) => (DataType::Int32, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            Values::I64(values) => (DataType::Int64, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            Values::F32(values) => (DataType::Float, values.iter().flat_map(|v| v.to_le_bytes()).collect()),
+        };
+        TensorProto {
+            name: name.to_owned(),
+            dims: self.shape.iter().map(|&length| length as i64).collect(),
+            data_type: data_type as i32,
+            raw_data,
+            ..TensorProto::default()
+        }
+    }
+
+    /// The values, where they are whole numbers of any size.
+    pub(crate) fn integers(&self) -> Option<Vec<i64>> {
+        match &self.values {
+            Values::I8(values) => Some(values.iter().map(|&value| value.into()).collect()),
+            Values::U8(values) => Some(values.iter().map(|&value| value.into()).collect()),
+            Values::I32(values) => Some(values.iter().map(|&value| value.into()).collect()),
+            Values::I64(values) => Some(values.clone()),
+            Values::F32(_) => None,
+        }
+    }
+}
+
+/// Whole numbers of an attribute.
+pub(crate) fn ints<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [i64]> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| &*attribute.ints)
+}
+
+/// The whole number of an attribute.
+pub(crate) fn int(node: &NodeProto, name: &str) -> Option<i64> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.i)
+}
+
+/// The number of an attribute.
+pub(crate) fn float(node: &NodeProto, name: &str) -> Option<f32> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| attribute.f)
+}
+
+/// The text of an attribute.
+pub(crate) fn text<'a>(node: &'a NodeProto, name: &str) -> Option<&'a [u8]> {
+    node.attribute.iter().find(|attribute| attribute.name == name).map(|attribute| &*attribute.s)
+}
+
+/// The name of a node, or of what it makes where it has none.
+pub(crate) fn name(node: &NodeProto) -> &str {
+    if node.name.is_empty() { node.output.first().map_or("", String::as_str) } else { &node.name }
+}
+
+fn port(value: &ValueInfoProto) -> Result<Port, NnError> {
+    let refuse = |problem: &str| NnError::File { problem: format!("input {}: {problem}", value.name) };
+    let Some(type_proto::Value::TensorType(tensor)) = value.r#type.as_ref().and_then(|t| t.value.as_ref())
+    else {
+        return Err(refuse("expected a tensor"));
+    };
+    if tensor.elem_type != DataType::Float as i32 {
+        return Err(refuse("expected values of f32"));
+    }
+    let dimensions = tensor.shape.iter().flat_map(|shape| &shape.dim);
+    let shape = dimensions.map(|dimension| match dimension.value {
+        Some(Dimension::DimValue(length)) if length > 0 => usize::try_from(length).ok(),
+        _ => None,
+    });
+    let shape: Option<Vec<_>> = shape.collect();
+    let shape = shape.ok_or_else(|| refuse("expected a fixed length above zero for each dimension"))?;
+    crate::plan::volume(&shape).ok_or_else(|| refuse("expected a tensor that fits memory"))?;
+    Ok(Port { name: value.name.clone(), shape })
+}
+
+fn constant(tensor: &TensorProto, node: &str, op: &str) -> Result<Constant, NnError> {
+    let refuse = |problem: String| NnError::Node { node: node.to_owned(), op: op.to_owned(), problem };
+    if tensor.data_location == Some(1) || !tensor.external_data.is_empty() {
+        return Err(refuse("its values lie in another file, which is not read".into()));
+    }
+    let shape: Result<Vec<_>, _> = tensor.dims.iter().map(|&length| usize::try_from(length)).collect();
+    let shape =
+        shape.map_err(|_| refuse(format!("expected lengths of dimensions, found {:?}", tensor.dims)))?;
+    let expected =
+        crate::plan::volume(&shape).ok_or_else(|| refuse(format!("{shape:?} does not fit memory")))?;
+    let values = values(tensor).ok_or_else(|| refuse(format!("values of ONNX type {}", tensor.data_type)))?;
+    let found = values.len();
+    if found != expected {
+        return Err(refuse(format!("expected {expected} values for {shape:?}, found {found}")));
+    }
+    if let Values::F32(values) = &values
+        && let Some(value) = values.iter().find(|value| !value.is_finite())
+    {
+        return Err(refuse(format!("expected finite values, found {value}")));
+    }
+    Ok(Constant { shape, values })
+}
+
+fn values(tensor: &TensorProto) -> Option<Values> {
+    let raw = &tensor.raw_data;
+    let narrow = |small: &[i32]| small.iter().map(|&value| value as u8).collect::<Vec<_>>();
+    Some(match DataType::try_from(tensor.data_type).ok()? {
+        DataType::Uint8 if raw.is_empty() => Values::U8(narrow(&tensor.int32_data)),
+        DataType::Uint8 => Values::U8(raw.clone()),
+        DataType::Int8 if raw.is_empty() => {
+            Values::I8(narrow(&tensor.int32_data).into_iter().map(u8::cast_signed).collect())
+        }
+        DataType::Int8 => Values::I8(raw.iter().map(|&byte| byte.cast_signed()).collect()),
+        DataType::Int32 if raw.is_empty() => Values::I32(tensor.int32_data.clone()),
+        DataType::Int32 => Values::I32(little_endian(raw, i32::from_le_bytes)?),
+        DataType::Int64 if raw.is_empty() => Values::I64(tensor.int64_data.clone()),
+        DataType::Int64 => Values::I64(little_endian(raw, i64::from_le_bytes)?),
+        DataType::Float if raw.is_empty() => Values::F32(tensor.float_data.clone()),
+        DataType::Float => Values::F32(little_endian(raw, f32::from_le_bytes)?),
+        _ => return None,
+    })
+}
+
+fn little_endian<T, const N: usize>(raw: &[u8], value: impl Fn([u8; N]) -> T) -> Option<Vec<T>> {
+    let (chunks, rest) = raw.as_chunks();
+    rest.is_empty().then(|| chunks.iter().map(|&chunk| value(chunk)).collect())
+}
+
+impl Values {
+    fn len(&self) -> usize {
+        match self {
+            Self::I8(values) => values.len(),
+            Self::U8(values) => values.len(),
+            Self::I32(values) => values.len(),
+            Self::I64(values) => values.len(),
+            Self::F32(values) => values.len(),
+        }
+    }
+}

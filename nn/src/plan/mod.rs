@@ -1,0 +1,203 @@
+//! What to compute for a network, as data: steps over buffers, which any back end can carry out.
+
+mod arena;
+mod layers;
+mod lower;
+mod tail;
+mod value;
+
+use crate::kernels::{Addition, ImageShape, Quantisation, Requantisation, Window};
+use crate::onnx::Port;
+pub(crate) use lower::lower;
+
+/// Which buffer of bytes; an index into [`Plan::buffers`].
+pub type BufferId = usize;
+
+/// Which tensor of floats; an index into [`Plan::floats`].
+pub type FloatId = usize;
+
+/// A network as steps, in the order in which they are taken.
+#[derive(Debug)]
+pub struct Plan {
+    /// What to do.
+    pub steps: Vec<Step>,
+    /// Bytes that steps write and read, all of them parts of one arena.
+    pub buffers: Vec<Buffer>,
+    /// Length of the arena.
+    pub arena: usize,
+    /// Shapes of the tensors of floats.
+    pub floats: Vec<Vec<usize>>,
+    /// What goes in, and where.
+    pub inputs: Vec<(Port, FloatId)>,
+    /// What comes out, and from where.
+    pub outputs: Vec<(Port, FloatId)>,
+}
+
+/// A part of the arena. Two of them overlap only if no step needs both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Buffer {
+    /// Bytes.
+    pub length: usize,
+    /// Where they begin.
+    pub offset: usize,
+}
+
+/// One step of a plan.
+#[derive(Debug)]
+pub struct Step {
+    /// Name of the node that it stands for.
+    pub node: String,
+    /// What it does.
+    pub op: Op,
+}
+
+/// What a step does.
+#[derive(Debug)]
+pub enum Op {
+    /// Floats to bytes, the channels of a pixel brought together.
+    Quantise {
+        /// `[channels, pixels]`.
+        input: FloatId,
+        /// `[pixels, channels]`.
+        output: BufferId,
+        /// Values per pixel.
+        channels: usize,
+        /// What the bytes stand for.
+        quantisation: Quantisation,
+    },
+    /// Bytes to floats, the channels of a pixel taken apart.
+    Dequantise {
+        /// `[pixels, channels]`.
+        input: BufferId,
+        /// `[channels, pixels]`.
+        output: FloatId,
+        /// Values per pixel.
+        channels: usize,
+        /// What the bytes stand for.
+        quantisation: Quantisation,
+    },
+    /// A convolution over all input channels.
+    Convolve {
+        /// The image that it reads.
+        input: BufferId,
+        /// The image that it writes.
+        output: BufferId,
+        /// Its parameters.
+        layer: Box<ConvolutionLayer>,
+    },
+    /// A 3x3 convolution of each channel by itself.
+    ConvolveDepthwise {
+        /// The image that it reads.
+        input: BufferId,
+        /// The image that it writes.
+        output: BufferId,
+        /// Its parameters; as many output channels as there are input channels.
+        layer: Box<ConvolutionLayer>,
+    },
+    /// A sum of two tensors of the same shape.
+    Add {
+        /// The addends.
+        inputs: [BufferId; 2],
+        /// The sum.
+        output: BufferId,
+        /// How the bytes are added.
+        addition: Addition,
+    },
+    /// Each byte replaced with another.
+    Map {
+        /// What is replaced.
+        input: BufferId,
+        /// What replaces it.
+        output: BufferId,
+        /// By what, for all 256 values.
+        table: Box<[u8; 256]>,
+    },
+    /// Tensors side by side.
+    Concatenate {
+        /// From first to last.
+        parts: Vec<Part>,
+        /// The whole.
+        output: BufferId,
+        /// How many times each part contributes a run of its bytes.
+        runs: usize,
+    },
+    /// A node that has no quantised form here, in floats.
+    Float {
+        /// Its inputs, constants left out.
+        inputs: Vec<FloatId>,
+        /// Its outputs.
+        outputs: Vec<FloatId>,
+        /// What it computes.
+        model: crate::float::FloatOp,
+    },
+}
+
+/// Parameters of a convolution.
+#[derive(Clone, Debug)]
+pub struct ConvolutionLayer {
+    /// The image that it reads.
+    pub input: ImageShape,
+    /// The input value that stands for zero.
+    pub input_zero_point: u8,
+    /// What slides over it.
+    pub window: Window,
+    /// Channels that it writes.
+    pub output_channels: usize,
+    /// `[output channel, window row, window column, input channel]`, without the last for depthwise ones.
+    pub weights: Vec<i8>,
+    /// One per output channel.
+    pub bias: Vec<i32>,
+    /// From sums to outputs.
+    pub requantisation: Requantisation,
+}
+
+/// A tensor that is part of a concatenation.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// The tensor.
+    pub input: BufferId,
+    /// Its bytes in the scale of the whole, where that differs.
+    pub table: Option<Box<[u8; 256]>>,
+}
+
+impl Op {
+    /// The buffers that a step reads.
+    pub fn reads(&self) -> Vec<BufferId> {
+        match self {
+            Self::Quantise { .. } | Self::Float { .. } => Vec::new(),
+            Self::Dequantise { input, .. }
+            | Self::Convolve { input, .. }
+            | Self::ConvolveDepthwise { input, .. }
+            | Self::Map { input, .. } => vec![*input],
+            Self::Add { inputs, .. } => inputs.to_vec(),
+            Self::Concatenate { parts, .. } => parts.iter().map(|part| part.input).collect(),
+        }
+    }
+
+    /// The buffer that a step writes.
+    pub fn writes(&self) -> Option<BufferId> {
+        match self {
+            Self::Dequantise { .. } | Self::Float { .. } => None,
+            Self::Quantise { output, .. }
+            | Self::Convolve { output, .. }
+            | Self::ConvolveDepthwise { output, .. }
+            | Self::Map { output, .. }
+            | Self::Add { output, .. }
+            | Self::Concatenate { output, .. } => Some(*output),
+        }
+    }
+}
+
+impl Plan {
+    /// Names of the nodes that run in float.
+    pub fn float_ops(&self) -> impl Iterator<Item = &str> {
+        self.steps.iter().filter(|step| matches!(step.op, Op::Float { .. })).map(|step| &*step.node)
+    }
+}
+
+/// The number of values of a tensor, where it is no more than memory could hold.
+pub(crate) fn volume(shape: &[usize]) -> Option<usize> {
+    /// 16 GiB of floats.
+    const MOST: usize = 1 << 32;
+    shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length)).filter(|&n| n <= MOST)
+}

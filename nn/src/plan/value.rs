@@ -1,0 +1,125 @@
+//! What the tensors of a file are while a plan is made.
+
+use tract_onnx::pb::NodeProto;
+
+use super::{BufferId, FloatId};
+use crate::kernels::Quantisation;
+use crate::onnx::{self, Constant, Graph};
+
+/// A tensor of the file.
+#[derive(Clone, Debug)]
+pub(super) enum Value {
+    /// Floats in memory.
+    Float(FloatId),
+    /// Bytes, as `QuantizeLinear` leaves them.
+    Bytes(Bytes),
+    /// What `DequantizeLinear` makes of bytes, without its being done.
+    Dequantised(Bytes),
+    /// What `DequantizeLinear` makes of a constant.
+    Weights(Weights),
+}
+
+/// Bytes in a buffer.
+#[derive(Clone, Debug)]
+pub(super) struct Bytes {
+    /// Where they are.
+    pub(super) buffer: BufferId,
+    /// The lengths of the dimensions in the file's order.
+    pub(super) shape: Vec<usize>,
+    /// How they lie.
+    pub(super) order: Order,
+    /// What they stand for.
+    pub(super) quantisation: Quantisation,
+    /// Whether just one node reads them, so that they may be changed for its sake.
+    pub(super) is_read_once: bool,
+}
+
+/// How values lie in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Order {
+    /// As the shape says, the last dimension varying fastest.
+    AsShaped,
+    /// `[1, channels, height, width]` with the channels of a pixel side by side.
+    ChannelsLast,
+}
+
+/// A quantised constant.
+#[derive(Clone, Debug)]
+pub(super) struct Weights {
+    /// Lengths of the dimensions.
+    pub(super) shape: Vec<usize>,
+    /// Values less their zero points.
+    pub(super) steps: Vec<i64>,
+    /// One scale for all, or one for each place along the axis.
+    pub(super) scales: Vec<f32>,
+    /// The axis that the scales belong to.
+    pub(super) axis: usize,
+}
+
+impl Order {
+    /// The order in which an image of this shape is best kept.
+    pub(super) fn of_image(shape: &[usize]) -> Self {
+        if shape.len() == 4 && shape[0] == 1 { Self::ChannelsLast } else { Self::AsShaped }
+    }
+}
+
+impl Bytes {
+    /// Values per pixel, or one where there are no pixels.
+    pub(super) fn channels(&self) -> usize {
+        if self.order == Order::ChannelsLast { self.shape[1] } else { 1 }
+    }
+
+    /// The lengths of the dimensions in the order in which they lie in memory.
+    pub(super) fn in_memory(&self) -> Vec<usize> {
+        match (self.order, &*self.shape) {
+            (Order::ChannelsLast, &[n, c, h, w]) => vec![n, h, w, c],
+            _ => self.shape.clone(),
+        }
+    }
+
+    /// The same bytes in the order of their shape, where nothing has to move for that.
+    pub(super) fn as_shaped(&self) -> Option<Self> {
+        let same = match (self.order, &*self.shape) {
+            (Order::ChannelsLast, &[_, c, h, w]) => c == 1 || h * w == 1,
+            _ => true,
+        };
+        same.then(|| Self { order: Order::AsShaped, ..self.clone() })
+    }
+}
+
+impl Weights {
+    /// What `node` makes of `constant`.
+    pub(super) fn new(graph: &Graph, node: &NodeProto, constant: &Constant) -> Option<Self> {
+        let scales = graph.constant(node, 1)?.floats()?.to_vec();
+        let zero_points = match node.input.get(2) {
+            Some(_) => graph.constant(node, 2)?.integers()?,
+            None => vec![0],
+        };
+        let rank = constant.shape.len() as i64;
+        let axis = onnx::int(node, "axis").unwrap_or(1);
+        let axis = usize::try_from(if axis < 0 { axis + rank } else { axis }).ok()?;
+        let along = constant.shape.get(axis).copied().unwrap_or(1);
+        let fits = |length: usize| length == 1 || length == along;
+        if !fits(scales.len()) || !fits(zero_points.len()) || !scales.iter().all(|&scale| scale > 0.0) {
+            return None;
+        }
+        let inner: usize = constant.shape.iter().skip(axis + 1).product();
+        let zero_point = |index: usize| zero_points[index / inner % along % zero_points.len()];
+        let values = constant.integers()?;
+        let steps = values.iter().enumerate().map(|(index, value)| value - zero_point(index)).collect();
+        Some(Self { shape: constant.shape.clone(), steps, scales, axis })
+    }
+
+    /// The scale at a place along the axis.
+    pub(super) fn scale(&self, place: usize) -> f32 {
+        self.scales[place % self.scales.len()]
+    }
+
+    /// What the values stand for.
+    pub(super) fn floats(&self) -> Vec<f32> {
+        let inner: usize = self.shape.iter().skip(self.axis + 1).product();
+        let along = self.shape.get(self.axis).copied().unwrap_or(1);
+        let of = |(index, &steps): (usize, &i64)| steps as f32 * self.scale(index / inner % along);
+        self.steps.iter().enumerate().map(of).collect()
+    }
+}

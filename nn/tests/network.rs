@@ -1,0 +1,180 @@
+//! Whole networks: what runs on bytes, how close it comes to floats, and what is refused.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside test functions")]
+
+mod common;
+
+use common::{Builder, OUTPUT_SCALE, SCALE, SIDE, bytes, every_layer, image, in_floats};
+use kestrel_nn::kernels::Kernel;
+use kestrel_nn::plan::Op;
+use kestrel_nn::{Network, NnError};
+use tract_onnx::pb::ModelProto;
+use tract_onnx::pb::tensor_proto::DataType;
+
+const SHAPE: [usize; 4] = [1, 3, SIDE as usize, SIDE as usize];
+
+fn run(model: &ModelProto, kernel: Kernel) -> Network {
+    let mut network = Network::read(&bytes(model), kernel).unwrap();
+    network.input(0).copy_from_slice(&image());
+    network.run().unwrap();
+    network
+}
+
+fn refusal(model: &ModelProto) -> String {
+    Network::read(&bytes(model), Kernel::SCALAR).unwrap_err().to_string()
+}
+
+#[test]
+fn every_layer_runs_on_bytes_and_within_a_step_of_floats() {
+    for signed in [false, true] {
+        let model = every_layer(signed);
+        let expected = in_floats(&model, &SHAPE, &image());
+        for kernel in Kernel::available() {
+            let network = run(&model, kernel);
+            assert_eq!(network.plan().float_ops().collect::<Vec<_>>(), [""; 0], "{kernel}");
+            assert_eq!(network.outputs().map(|port| port.shape.clone()).collect::<Vec<_>>()[0], [98, 13]);
+            for (index, expected) in expected.iter().enumerate() {
+                let found = network.output(index);
+                assert_eq!(found.len(), expected.len());
+                let off = found.iter().zip(expected).map(|(a, b)| ((a - b) / OUTPUT_SCALE).abs().round());
+                assert!(off.clone().all(|steps| steps <= 1.0), "{kernel}: output {index}");
+                let off = off.filter(|&steps| steps > 0.0).count();
+                assert!(off * 100 <= found.len(), "{kernel}: {off} of {}", found.len());
+            }
+            assert!(expected[0].iter().any(|value| value.abs() > 1.0), "the network computes something");
+        }
+    }
+}
+
+#[test]
+fn all_kernels_compute_the_same_bits() {
+    let model = every_layer(false);
+    let expected = run(&model, Kernel::SCALAR);
+    for kernel in Kernel::available() {
+        let network = run(&model, kernel);
+        assert_eq!(network.output(0), expected.output(0), "{kernel}");
+        assert_eq!(network.output(1), expected.output(1), "{kernel}");
+    }
+}
+
+#[test]
+fn tables_go_into_the_convolution_before_them() {
+    let network = run(&every_layer(false), Kernel::best());
+    assert!(!network.plan().steps.iter().any(|step| matches!(step.op, Op::Map { .. })));
+    let has_table =
+        |op: &Op| matches!(op, Op::Convolve { layer, .. } if layer.requantisation.table.is_some());
+    assert_eq!(network.plan().steps.iter().filter(|step| has_table(&step.op)).count(), 1);
+}
+
+#[test]
+fn steps_one_by_one_are_a_run() {
+    let model = every_layer(false);
+    let expected = run(&model, Kernel::best());
+    let mut network = Network::read(&bytes(&model), Kernel::best()).unwrap();
+    network.input(0).copy_from_slice(&image());
+    for index in 0..network.steps() {
+        network.step(index).unwrap();
+    }
+    assert_eq!(network.output(0), expected.output(0));
+}
+
+#[test]
+fn what_has_no_quantised_form_runs_in_float_and_is_named() {
+    let mut b = Builder::new();
+    let x = b.through_bytes("image", SCALE, 128);
+    let x = b.convolution(&x, [3, 8], 3, 1);
+    let x = b.through_bytes(&x, SCALE, 128);
+    let x = b.node("GlobalAveragePool", &[&x], &[]);
+    let x = b.through_bytes(&x, SCALE, 128);
+    let y = b.convolution(&x, [8, 5], 1, 1);
+    let model = b.model(&[1, 3, SIDE, SIDE], &[&y]);
+    let network = run(&model, Kernel::best());
+    let names: Vec<_> = network.plan().float_ops().collect();
+    assert!(
+        names.len() == 2 && names[0].contains("globalaveragepool") && names[1].contains("conv"),
+        "{names:?}"
+    );
+    for (a, b) in network.output(0).iter().zip(&in_floats(&model, &SHAPE, &image())[0]) {
+        assert!((a - b).abs() < 0.03, "{a} {b}");
+    }
+}
+
+#[test]
+fn plain_float_networks_run() {
+    let mut b = Builder::new();
+    let weights: Vec<_> = (0..3 * 4).map(|value| value as f32 / 12.0).collect();
+    let weights = b.floats(&[4, 3, 1, 1], &weights);
+    let x = b.node("Conv", &["image", &weights], &[]);
+    let x = b.node("Relu", &[&x], &[]);
+    let model = b.model(&[1, 3, SIDE, SIDE], &[&x]);
+    let network = run(&model, Kernel::best());
+    assert_eq!(network.plan().float_ops().count(), 2);
+    for (a, b) in network.output(0).iter().zip(&in_floats(&model, &SHAPE, &image())[0]) {
+        assert!((a - b).abs() < 1e-4, "{a} {b}");
+    }
+}
+
+#[test]
+fn broken_files_are_refused_wherever_they_end() {
+    let whole = bytes(&every_layer(false));
+    for length in (0..whole.len()).step_by(97) {
+        // Some cuts leave a smaller file that is valid as such; none may panic.
+        let _ = Network::read(&whole[..length], Kernel::SCALAR);
+    }
+    assert!(matches!(Network::read(&[], Kernel::SCALAR), Err(NnError::File { .. })));
+    assert!(
+        Network::open("missing.onnx".as_ref(), Kernel::SCALAR)
+            .unwrap_err()
+            .to_string()
+            .contains("missing.onnx")
+    );
+}
+
+#[test]
+fn unknown_ops_are_named() {
+    let mut b = Builder::new();
+    let x = b.node("Teleport", &["image"], &[]);
+    let error = refusal(&b.model(&[1, 3, SIDE, SIDE], &[&x]));
+    assert!(error.contains("node_teleport_0") && error.contains("Teleport"), "{error}");
+}
+
+#[test]
+fn shapes_that_are_open_empty_or_huge_are_refused() {
+    for shape in [[1, 3, -1, 8], [1, 3, 0, 8], [1, 3, 1 << 40, 1 << 40]] {
+        let mut b = Builder::new();
+        let x = b.through_bytes("image", SCALE, 0);
+        let error = refusal(&b.model(&shape, &[&x]));
+        assert!(error.contains("image"), "{error}");
+    }
+}
+
+#[test]
+fn constants_that_lie_are_refused() {
+    let mut b = Builder::new();
+    let short = b.constant(DataType::Int8, &[4, 3, 1, 1], vec![1; 11]);
+    let x = b.node("Conv", &["image", &short], &[]);
+    assert!(refusal(&b.model(&[1, 3, SIDE, SIDE], &[&x])).contains("expected 12 values"));
+
+    let mut b = Builder::new();
+    let broken = b.floats(&[3], &[1.0, f32::NAN, 1.0]);
+    let x = b.node("Add", &["image", &broken], &[]);
+    assert!(refusal(&b.model(&[1, 3, SIDE, SIDE], &[&x])).contains("NaN"));
+
+    let mut b = Builder::new();
+    let elsewhere = b.constant(DataType::Float, &[1 << 20, 1 << 20], Vec::new());
+    let x = b.node("Add", &["image", &elsewhere], &[]);
+    assert!(refusal(&b.model(&[1, 3, SIDE, SIDE], &[&x])).contains(&elsewhere));
+    let mut b = Builder::new();
+    let elsewhere = b.constant(DataType::Float, &[3], Vec::new());
+    b.constants[0].data_location = Some(1);
+    let x = b.node("Add", &["image", &elsewhere], &[]);
+    assert!(refusal(&b.model(&[1, 3, SIDE, SIDE], &[&x])).contains("another file"));
+}
+
+#[test]
+fn inputs_that_nothing_makes_are_refused() {
+    let mut b = Builder::new();
+    let x = b.node("Relu", &["nowhere"], &[]);
+    let error = refusal(&b.model(&[1, 3, SIDE, SIDE], &[&x]));
+    assert!(error.contains("nowhere") && error.contains("Relu"), "{error}");
+}
