@@ -115,7 +115,7 @@ fn tiny_world() -> &'static Path {
         let world = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         if !world.exists() {
             let lab = Lab(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
-            let command = "world --size 160x120 --speed 25 --clean --out world --frames";
+            let command = "world --size 240x180 --speed 25 --clean --out world --frames";
             lab.kestrel(&format!("{command} {FRAMES}")).expect_code(0);
             // Another process may have been faster; its world is the same.
             let _ = fs::rename(lab.path("world"), &world);

@@ -12,7 +12,7 @@ fn heights_above_ground_make_metres_and_replays_repeat_them() {
         lab.kestrel(&format!("run {SEQUENCE} --out out --scale agl:{agl} --json")).expect_code(0).json();
     assert_eq!(metrics["scale_source"], "agl");
     assert!(number(&metrics, "scale_sigma") < 0.05, "{metrics}");
-    // Eight metres at 160 x 120 pixels: metres instead of map units, thirty times as small, are all that can be asked for.
+    // Eight metres at 240 x 180 pixels: metres instead of map units, thirty times as small, are all that can be asked for.
     assert!(number(&metrics, "metric_error_percent") < 10.0, "{metrics}");
     let (flown_m, true_m) = (path_length(&lab, "out"), number(&metrics["accuracy"], "path_length_m"));
     assert!((flown_m / true_m - 1.0).abs() < 0.2, "{flown_m} m in the file, {true_m} m flown");
