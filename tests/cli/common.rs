@@ -14,6 +14,7 @@ pub(crate) const KESTREL: &str = env!("CARGO_BIN_EXE_kestrel");
 /// The tiny sequence of [`Lab::with_world`] and its size: large enough to be tracked.
 pub(crate) const SEQUENCE: &str = "world/sequences/00";
 pub(crate) const FRAMES: usize = 24;
+const SIZE: &str = "240x180";
 
 /// How the binary ended and what it said.
 #[derive(Debug)]
@@ -111,12 +112,13 @@ fn tiny_world() -> &'static Path {
     static WORLD: OnceLock<PathBuf> = OnceLock::new();
     WORLD.get_or_init(|| {
         let built = fs::metadata(KESTREL).unwrap().modified().unwrap();
-        let name = format!("world-{}", built.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos());
+        let name =
+            format!("world-{SIZE}-{}", built.duration_since(std::time::UNIX_EPOCH).unwrap().as_nanos());
         let world = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
         if !world.exists() {
             let lab = Lab(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap());
-            let command = "world --size 240x180 --speed 25 --clean --out world --frames";
-            lab.kestrel(&format!("{command} {FRAMES}")).expect_code(0);
+            let command = format!("world --size {SIZE} --speed 25 --clean --out world --frames {FRAMES}");
+            lab.kestrel(&command).expect_code(0);
             // Another process may have been faster; its world is the same.
             let _ = fs::rename(lab.path("world"), &world);
         }
