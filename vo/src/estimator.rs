@@ -245,10 +245,11 @@ impl VisualOdometry {
         for pose in &mut problem.poses {
             pose.camera_from_world = pose.camera_from_world * start;
         }
-        let covariance =
-            self.last.as_ref().filter(|_| self.reset_count > 0).map_or_else(PoseCovariance::zero, |last| {
-                PoseCovariance::from_camera_frame(&last.covariance, &start.inverse())
-            });
+        // The first map of all is the world.
+        let known = self.last.as_ref().filter(|_| self.ended.is_some());
+        let covariance = known.map_or_else(PoseCovariance::zero, |last| {
+            PoseCovariance::from_camera_frame(&last.covariance, &start.inverse())
+        });
         map.adopt(&problem, first.frames, &first.ids, &covariance);
         let keyframe_points = map.point_count();
         let poses: Vec<_> = map.keyframes().map(|k| (k.stamp, k.camera_from_world)).collect();

@@ -1,9 +1,9 @@
 //! The first map: wait for parallax, weigh what the motion may have been, keep what all frames agree with.
 
 use geometry::{Se3, Timestamp};
-use nalgebra::{Matrix3, UnitQuaternion, Vector2, Vector3};
+use nalgebra::{Matrix3, UnitQuaternion, Vector3};
 
-use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem};
+use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem, View};
 use crate::lens::LensResidual;
 use crate::map::Rays;
 use crate::two_view::{self, Match};
@@ -207,10 +207,11 @@ impl Initializer {
     /// than [`TRUNCATED_PX`]: a vehicle must not outweigh the ground.
     fn truncated_cost(&self, problem: &Problem, matches: usize) -> f64 {
         let worst = (TRUNCATED_PX * self.pixel).powi(2);
+        let view = View::new(problem);
         let of_point = |point: &Point| {
-            let errors = point.observations.iter().map(|(pose, seen)| {
-                problem.residual(point, *pose, seen).map_or(worst, |error| error.norm_squared())
-            });
+            let residuals = view.residuals(point);
+            let errors =
+                residuals.map(|(_, residual)| residual.map_or(worst, |residual| residual.norm_squared()));
             (errors.sum::<f64>() / point.observations.len().max(1) as f64).min(worst)
         };
         let kept: f64 = problem.points.iter().map(of_point).sum();
@@ -224,12 +225,12 @@ impl Initializer {
     }
 
     fn drop_misfits(problem: &mut Problem, ids: &mut Vec<u64>, limit: f64) {
-        let fits = |problem: &Problem, point: &Point| {
-            let error =
-                |(pose, seen): &(usize, Vector2<f64>)| problem.residual(point, *pose, seen).map(|r| r.norm());
-            point.observations.iter().all(|o| error(o).is_some_and(|e| e < limit))
+        let view = View::new(problem);
+        let fits = |point: &Point| {
+            view.residuals(point)
+                .all(|(_, residual)| residual.is_some_and(|residual| residual.norm() < limit))
         };
-        let good: Vec<bool> = problem.points.iter().map(|point| fits(problem, point)).collect();
+        let good: Vec<bool> = problem.points.iter().map(fits).collect();
         let mut index = good.iter();
         problem.points.retain(|_| *index.next().unwrap_or(&false));
         let mut index = good.iter();

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use geometry::{Se3, Timestamp};
 use nalgebra::{Vector2, Vector3};
 
-use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem, Summary};
+use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem, Summary, View};
 use crate::covariance::{ALIKE, PoseCovariance};
 use crate::features::Feature;
 use crate::lens::LensEstimate;
@@ -258,8 +258,9 @@ impl Map {
         for (keyframe, pose) in self.keyframes.iter_mut().zip(&problem.poses) {
             keyframe.camera_from_world = pose.camera_from_world;
         }
+        let view = View::new(&problem);
         for (id, point) in ids.iter().zip(&problem.points) {
-            self.take_back(*id, point, &problem);
+            self.take_back(*id, point, &view);
         }
         summary
     }
@@ -302,13 +303,12 @@ impl Map {
     }
 
     /// Takes an adjusted point back and removes the observations that do not fit it.
-    fn take_back(&mut self, id: u64, adjusted: &Point, problem: &Problem) {
+    fn take_back(&mut self, id: u64, adjusted: &Point, view: &View<'_>) {
         let limit = OUTLIER_PX * self.pixel;
         let mut left = adjusted.observations.len();
-        for (pose, seen) in &adjusted.observations {
-            let error = problem.residual(adjusted, *pose, seen).map_or(f64::INFINITY, |r| r.norm());
-            if error > limit {
-                self.keyframes[*pose].rays.remove(&id);
+        for (pose, residual) in view.residuals(adjusted) {
+            if residual.is_none_or(|residual| residual.norm() > limit) {
+                self.keyframes[pose].rays.remove(&id);
                 left -= 1;
             }
         }

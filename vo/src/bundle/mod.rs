@@ -16,7 +16,7 @@ use crate::lens::LensResidual;
 use normal::{Factor, Normal, Step};
 pub(crate) use pose::refine_pose;
 use terms::Terms;
-use view::{Camera, Sight, View};
+pub(crate) use view::View;
 
 /// A camera pose of the problem.
 #[derive(Clone, Debug)]
@@ -76,6 +76,7 @@ pub(crate) struct Summary {
 /// Relative gain below which iterating stops.
 const CONVERGED: f64 = 1e-4;
 const INITIAL_DAMPING: f64 = 1e-4;
+
 impl Problem {
     /// Improves poses, points and lens in place.
     pub(crate) fn solve(&mut self, options: &Options) -> Summary {
@@ -209,13 +210,6 @@ impl Problem {
         self.poses.iter_mut().for_each(|pose| pose.camera_from_world.translation *= factor);
         self.points.iter_mut().for_each(|point| point.inverse_depth /= factor);
     }
-
-    /// Predicted minus seen, on the plane `z = 1`; `None` where the point is not in front of the camera.
-    pub(crate) fn residual(&self, point: &Point, pose: usize, seen: &Vector2<f64>) -> Option<Vector2<f64>> {
-        let (host, target) = (Camera::new(&self.poses[point.host]), Camera::new(&self.poses[pose]));
-        let sight = Sight::new(&host, point, &self.lens);
-        target.project(&sight).map(|predicted| predicted - self.lens.correct(seen))
-    }
 }
 
 /// All that a step changes.
@@ -233,8 +227,13 @@ fn center(camera_from_world: &Se3) -> Vector3<f64> {
 mod tests {
     use nalgebra::{UnitQuaternion, Vector6};
 
-    use super::view::{Linearized, project_scaled};
+    use super::view::{Camera, Linearized, Sight, project_scaled};
     use super::*;
+
+    fn residual(problem: &Problem, point: &Point, target: usize, seen: &Vector2<f64>) -> Vector2<f64> {
+        let view = View::new(problem);
+        view.residual(&view.sight(point), target, seen).unwrap()
+    }
 
     /// Five cameras on a curve looking at a bumpy wall; every observation exact.
     fn exact_problem() -> Problem {
@@ -251,7 +250,7 @@ mod tests {
             let mut point =
                 Point { host: 0, ray_in_host: Vector2::new(x, y), inverse_depth, observations: Vec::new() };
             for target in 1..5 {
-                let predicted = problem.residual(&point, target, &Vector2::zeros()).unwrap();
+                let predicted = residual(&problem, &point, target, &Vector2::zeros());
                 point.observations.push((target, predicted));
             }
             problem.points.push(point);
@@ -289,7 +288,7 @@ mod tests {
         let residual = |change: &dyn Fn(&mut Problem, &mut Point)| {
             let (mut problem, mut point) = (problem.clone(), point.clone());
             change(&mut problem, &mut point);
-            problem.residual(&point, target, &seen).unwrap()
+            residual(&problem, &point, target, &seen)
         };
         let difference = |change: &dyn Fn(&mut Problem, &mut Point, f64)| {
             (residual(&|problem, point| change(problem, point, STEP))

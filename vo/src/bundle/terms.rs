@@ -1,10 +1,11 @@
 //! The cost of a problem and its linearisation.
 
+use nalgebra::Vector2;
+
 use super::normal::Normal;
 use super::view::{Linearized, View, huber_cost};
 use super::{LENS_HELD, Options, Point, Problem};
 use crate::lens::LensResidual;
-use nalgebra::Vector2;
 
 /// The cost of a problem as a function of what is free in it.
 pub(super) struct Terms {
@@ -100,8 +101,7 @@ impl Terms {
         let of_point = |(point, prior): (&Point, &DepthPrior)| -> f64 {
             let sight = view.sight(point);
             let of_observation = |(pose, seen): &(usize, Vector2<f64>)| {
-                let predicted = view.cameras[*pose].project(&sight);
-                huber_cost(predicted.map(|predicted| predicted - view.lens.correct(seen)), self.huber)
+                huber_cost(view.residual(&sight, *pose, seen), self.huber)
             };
             let observed: f64 = point.observations[prior.observations..].iter().map(of_observation).sum();
             observed + prior.cost(point.inverse_depth)

@@ -29,21 +29,17 @@ impl Camera {
     pub(super) fn see(&self, sight: &Sight) -> Vector3<f64> {
         self.rotation * sight.in_world + self.translation * sight.inverse_depth
     }
-
-    pub(super) fn project(&self, sight: &Sight) -> Option<Vector2<f64>> {
-        project_scaled(&self.see(sight))
-    }
 }
 
 /// Poses and lens as one evaluation of all observations needs them.
-pub(super) struct View<'a> {
+pub(crate) struct View<'a> {
     pub(super) points: &'a [Point],
     pub(super) cameras: Vec<Camera>,
     pub(super) lens: LensResidual,
 }
 
 impl<'a> View<'a> {
-    pub(super) fn new(problem: &'a Problem) -> Self {
+    pub(crate) fn new(problem: &'a Problem) -> Self {
         Self {
             points: &problem.points,
             cameras: problem.poses.iter().map(Camera::new).collect(),
@@ -53,6 +49,18 @@ impl<'a> View<'a> {
 
     pub(super) fn sight(&self, point: &Point) -> Sight {
         Sight::new(&self.cameras[point.host], point, &self.lens)
+    }
+
+    /// Predicted minus seen, on the plane `z = 1`; `None` where the point is not in front of the camera.
+    pub(super) fn residual(&self, sight: &Sight, pose: usize, seen: &Vector2<f64>) -> Option<Vector2<f64>> {
+        let predicted = project_scaled(&self.cameras[pose].see(sight));
+        predicted.map(|predicted| predicted - self.lens.correct(seen))
+    }
+
+    /// Residuals of a point's observations, each with the index of its pose.
+    pub(crate) fn residuals(&self, point: &Point) -> impl Iterator<Item = (usize, Option<Vector2<f64>>)> {
+        let sight = self.sight(point);
+        point.observations.iter().map(move |(pose, seen)| (*pose, self.residual(&sight, *pose, seen)))
     }
 }
 
