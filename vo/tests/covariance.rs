@@ -49,10 +49,9 @@ fn errors_are_as_large_as_the_covariance_says() {
             squares.push(normalized_square(&error_at_the_end(&world, &flight), &last.covariance));
         }
     }
-    // Wider than the band of 36 degrees of freedom, 3.0 to 10.3 per flight: errors of different flights differ more than
-    // normal ones would.
+    // The band of 36 degrees of freedom that normal errors leave once in a hundred times.
     let mean = squares.iter().sum::<f64>() / squares.len() as f64;
-    assert!((2.0..12.0).contains(&mean), "{mean:.1} on average, of {squares:.1?}");
+    assert!((3.0..10.3).contains(&mean), "{mean:.1} on average, of {squares:.1?}");
 }
 
 #[test]
