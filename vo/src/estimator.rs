@@ -5,12 +5,13 @@ use std::sync::Arc;
 use geometry::{Frame, PinholeCamera, Se3, Timestamp};
 use nalgebra::{Matrix6, Vector2, Vector3, Vector6};
 
-use crate::bundle::refine_pose;
+use crate::bundle::{RobustCost, refine_pose, variance_of_median};
 use crate::covariance::{ALIKE, PoseCovariance};
 use crate::features::{Expectation, Feature, FeatureTracker};
 use crate::initializer::{FirstMap, Initializer};
 use crate::lens::{LensEstimate, LensResidual};
 use crate::map::{Keyframe, Map, rays, rays_before};
+use crate::median::median;
 use crate::motion::LastFrame;
 use crate::scale::MetricScale;
 use crate::{DepthPrior, KeyframeView, Odometry, PointView, ScaleSample, TrackView, TrackingState, VoConfig};
@@ -21,16 +22,16 @@ const MIN_INLIERS: usize = 15;
 const INLIER_PX: f64 = 2.5;
 /// Observations are no better than this, in pixels.
 const MIN_NOISE_PX: f64 = 0.05;
-/// Width of the robust cost of a frame's pose, in pixels.
+/// Width of the robust cost that first finds a frame's pose, in pixels.
 const POSE_SCALE_PX: f64 = 1.5;
 /// Features that are searched widely, to know where the others are.
 const SCOUTS: usize = 60;
 /// Error with which a scout still counts, in pixels.
 const SCOUT_SCALE_PX: f64 = 3.0;
 /// Median motion since the last keyframe, beyond rotation, that makes a new one; as a share of the image's width.
-const KEYFRAME_MOTION: f64 = 0.01;
+const KEYFRAME_MOTION: f64 = 0.02;
 /// Share of the last keyframe's points that must still be seen.
-const KEYFRAME_OVERLAP: f64 = 0.75;
+const KEYFRAME_OVERLAP: f64 = 0.8;
 /// A frame that sees fewer features than this share of the wanted ones gets more.
 const FEATURE_SHARE: usize = 2;
 /// A frame that shows less than this share of the features that the one before showed is blurred or mostly covered.
@@ -456,7 +457,7 @@ impl Tracking {
             })
             .collect();
         let pixel = 2.0 / camera.focal().sum();
-        let (pose, _) = refine_pose(predicted, &seen, SCOUT_SCALE_PX * pixel);
+        let (pose, _) = refine_pose(predicted, &seen, RobustCost::new(SCOUT_SCALE_PX * pixel));
         let agree =
             seen.iter().filter(|(point, ray)| error(&pose, point, ray) < SCOUT_SCALE_PX * pixel).count();
         (pose.is_finite() && agree >= MIN_INLIERS.max(seen.len() / 2)).then_some(pose)
@@ -475,7 +476,8 @@ impl Tracking {
             .filter_map(|f| Some((f.id, (self.map.point(f.id)?, lens.correct(&f.ray)))))
             .unzip();
         let candidates = starts.map(|start| {
-            let (pose, information) = refine_pose(&start, &seen, POSE_SCALE_PX * pixel);
+            let (pose, _) = refine_pose(&start, &seen, RobustCost::new(POSE_SCALE_PX * pixel));
+            let (pose, information) = refine_pose(&pose, &seen, self.map.robust_cost());
             let agrees =
                 |(point, ray): &(Vector3<f64>, Vector2<f64>)| error(&pose, point, ray) < INLIER_PX * pixel;
             let inliers: Vec<u64> =
@@ -498,11 +500,9 @@ impl Tracking {
             let rotated = current_from_keyframe.rotation * keyframe.rays.get(&f.id)?.push(1.0);
             Some((rotated.xy() / rotated.z - f.ray).norm())
         };
-        let mut motions: Vec<f64> = features.iter().filter_map(moved).collect();
-        motions.sort_by(f64::total_cmp);
-        let median = motions.get(motions.len() / 2).copied().unwrap_or(f64::INFINITY);
+        let motion = median(features.iter().filter_map(moved)).unwrap_or(f64::INFINITY);
         let few = (estimate.inliers.len() as f64) < KEYFRAME_OVERLAP * self.keyframe_points as f64;
-        few || median > KEYFRAME_MOTION * frame.camera.width() as f64 * pixel_size(frame)
+        few || motion > KEYFRAME_MOTION * frame.camera.width() as f64 * pixel_size(frame)
     }
 
     /// That of the newest keyframe, and what the fit to its map adds.
@@ -531,11 +531,10 @@ fn error(camera_from_world: &Se3, point: &Vector3<f64>, ray: &Vector2<f64>) -> f
     if q.z > 0.0 { (q.xy() / q.z - ray).norm() } else { f64::INFINITY }
 }
 
-/// Mean squared error per axis of the sightings that agree with a pose.
+/// Variance of a sighting along one axis, by the median error of those that agree with a pose.
 fn inlier_variance(camera_from_world: &Se3, seen: &[Sighting], limit: f64) -> f64 {
-    let errors = seen.iter().map(|(point, ray)| error(camera_from_world, point, ray)).filter(|e| *e < limit);
-    let (sum, count) = errors.fold((0.0, 0usize), |(sum, count), e| (sum + e * e, count + 1));
-    sum / (2 * count.max(1)) as f64
+    let errors = seen.iter().map(|(point, ray)| error(camera_from_world, point, ray));
+    variance_of_median(median(errors.filter(|error| *error < limit)).unwrap_or(limit))
 }
 
 /// Size of a pixel on the plane `z = 1`.

@@ -3,9 +3,10 @@
 use geometry::{Se3, Timestamp};
 use nalgebra::{Matrix3, UnitQuaternion, Vector3};
 
-use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem, View};
+use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem, RobustCost, View};
 use crate::lens::LensResidual;
 use crate::map::Rays;
+use crate::median::median;
 use crate::two_view::{self, Match};
 
 /// Frames remembered while waiting; every second one is dropped when there are more.
@@ -29,8 +30,10 @@ const CLEARLY_WORSE: f64 = 1.5;
 const MISFIT_PX: [f64; 2] = [3.0, 1.5];
 /// Errors beyond this count as this one when hypotheses are compared, in pixels.
 const TRUNCATED_PX: f64 = 1.0;
-/// Root mean square error with which a map may begin, in pixels.
-const MAX_ERROR_PX: f64 = 1.0;
+/// Median error with which a map may begin, in pixels.
+const MAX_ERROR_PX: f64 = 0.8;
+/// Width of the robust cost, in pixels.
+const COST_WIDTH_PX: f64 = 1.0;
 
 /// Matches further from a rotation than this many times the median one have no say in it.
 const OUTLIER_PARALLAXES: f64 = 3.0;
@@ -187,13 +190,15 @@ impl Initializer {
             });
             kept.push(*id);
         }
-        let options = Options { max_iterations: 15, huber: self.pixel, lens_information: LENS_HELD };
+        let robust = RobustCost::new(COST_WIDTH_PX * self.pixel);
+        let options = Options { max_iterations: 15, robust, lens_information: LENS_HELD };
         let mut ids = kept;
         for limit_px in MISFIT_PX {
             problem.solve(&options);
             Self::drop_misfits(&mut problem, &mut ids, limit_px * self.pixel);
         }
-        let sharp = problem.solve(&options).mean_cost < (MAX_ERROR_PX * self.pixel).powi(2);
+        problem.solve(&options);
+        let sharp = View::new(&problem).median_error() < MAX_ERROR_PX * self.pixel;
         let enough = ids.len() >= MIN_COMMON.max(matches.len() / 2);
         if !(enough && sharp && normalize(&mut problem)) {
             return None;
@@ -252,18 +257,14 @@ fn alike(a: &Se3, b: &Se3) -> bool {
 
 /// Scales the problem to median depth 1; `false` where that makes no sense.
 fn normalize(problem: &mut Problem) -> bool {
-    let mut inverse_depths: Vec<f64> = problem.points.iter().map(|p| p.inverse_depth).collect();
-    inverse_depths.sort_by(f64::total_cmp);
-    let median = inverse_depths.get(inverse_depths.len() / 2).copied().unwrap_or(0.0);
-    problem.scale(median);
-    median > 1e-6
+    let inverse_depth = median(problem.points.iter().map(|p| p.inverse_depth)).unwrap_or(0.0);
+    problem.scale(inverse_depth);
+    inverse_depth > 1e-6
 }
 
 /// Median distance of the matches from each other after `rotation`; on the plane `z = 1`.
 fn parallax(matches: &[Match], rotation: &UnitQuaternion<f64>) -> f64 {
-    let mut residuals: Vec<f64> = matches.iter().map(|m| turn_error(rotation, m)).collect();
-    residuals.sort_by(f64::total_cmp);
-    residuals.get(residuals.len() / 2).copied().unwrap_or(0.0)
+    median(matches.iter().map(|m| turn_error(rotation, m))).unwrap_or(0.0)
 }
 
 /// Distance of a match from where a rotation takes it, on the plane `z = 1`.

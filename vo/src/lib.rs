@@ -13,6 +13,7 @@ mod initializer;
 mod klt;
 mod lens;
 mod map;
+mod median;
 mod motion;
 mod odometry;
 mod patch;

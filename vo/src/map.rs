@@ -1,14 +1,18 @@
 //! What the estimator remembers: a window of keyframes and the points they saw.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use geometry::{Se3, Timestamp};
 use nalgebra::{Vector2, Vector3};
 
-use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem, Summary, View};
+use crate::bundle::{
+    LENS_HELD, Options, Point, Pose, Problem, RobustCost, Summary, View, variance_of_median,
+};
 use crate::covariance::{ALIKE, PoseCovariance};
 use crate::features::Feature;
 use crate::lens::LensEstimate;
+use crate::median::median;
 use crate::two_view::triangulate;
 
 /// Keyframes whose poses are still adjusted.
@@ -17,7 +21,12 @@ const FREE_KEYFRAMES: usize = 8;
 const MAX_KEYFRAMES: usize = 30;
 /// Observations further than this from their prediction are taken out, in pixels.
 const OUTLIER_PX: f64 = 2.0;
-const HUBER_PX: f64 = 0.5;
+/// Width of the robust cost, over the median error of an observation: three and a half deviations of what scatters normally.
+const COST_WIDTH: f64 = 3.0;
+/// And in pixels: what a median may be and still mean noise.
+const COST_WIDTH_PX: Range<f64> = 0.1..1.0;
+/// Weight of the newest window's median error against those of the windows before.
+const NOISE_GAIN: f64 = 0.1;
 const MAX_ITERATIONS: usize = 4;
 /// Two rays to a new point must differ by this many pixels beyond what rotation explains.
 const MIN_PARALLAX_PX: f64 = 1.0;
@@ -31,8 +40,9 @@ const MAX_DEPTH_CHANGE: f64 = 1.1;
 
 /// Keyframes from one look at the lens to the next: a third of those remembered.
 const CALIBRATION_INTERVAL: u64 = 10;
-/// Noise of an observation, in pixels, and a lens of which nothing is known: what keeps its estimation from running away.
-const NOISE_PX: f64 = 0.3;
+/// Median error of an observation before anything is known of it, in pixels.
+const NOISE_PX: f64 = 0.2;
+/// A lens of which nothing is known: what keeps its estimation from running away.
 const LOOSE_LENS_SIGMA: f64 = 0.1;
 
 /// Inverse depth below which a point is not shown.
@@ -74,18 +84,35 @@ pub(crate) struct Map {
     pixel: f64,
     lens: LensEstimate,
     depth: f64,
+    /// Median error of an observation, on the plane `z = 1`.
+    noise: f64,
 }
 
 impl Map {
     /// A map without anything in it, for a camera whose pixels measure `pixel` on the plane `z = 1`, before a scene with
     /// this median depth.
     pub(crate) fn new(pixel: f64, lens: LensEstimate, depth: f64) -> Self {
-        Self { depth, keyframes: VecDeque::new(), first_number: 0, points: BTreeMap::new(), pixel, lens }
+        let noise = NOISE_PX * pixel;
+        Self {
+            depth,
+            noise,
+            keyframes: VecDeque::new(),
+            first_number: 0,
+            points: BTreeMap::new(),
+            pixel,
+            lens,
+        }
     }
 
     /// What is known of the lens by now.
     pub(crate) fn lens(&self) -> LensEstimate {
         self.lens
+    }
+
+    /// How much an error counts, by the noise of late.
+    pub(crate) fn robust_cost(&self) -> RobustCost {
+        let narrowest = COST_WIDTH_PX.start * self.pixel;
+        RobustCost::new((COST_WIDTH * self.noise).clamp(narrowest, COST_WIDTH_PX.end * self.pixel))
     }
 
     /// Covariance of a camera at `center` that is known as well as the newest keyframe.
@@ -141,11 +168,12 @@ impl Map {
     fn measure_depth(&mut self) {
         let Some(newest) = self.newest() else { return };
         let seen = newest.rays.keys().filter_map(|id| self.point(*id));
-        let mut depths: Vec<f64> = seen.map(|point| (newest.camera_from_world * point).z).collect();
-        if depths.len() >= MIN_DEPTHS {
-            let middle = depths.len() / 2;
-            let (_, median, _) = depths.select_nth_unstable_by(middle, f64::total_cmp);
-            self.depth = median.clamp(self.depth / MAX_DEPTH_CHANGE, self.depth * MAX_DEPTH_CHANGE);
+        let depths: Vec<f64> = seen.map(|point| (newest.camera_from_world * point).z).collect();
+        if depths.len() < MIN_DEPTHS {
+            return;
+        }
+        if let Some(depth) = median(depths.into_iter()) {
+            self.depth = depth.clamp(self.depth / MAX_DEPTH_CHANGE, self.depth * MAX_DEPTH_CHANGE);
         }
     }
 
@@ -241,8 +269,7 @@ impl Map {
     fn adjust(&mut self) {
         let first_free = self.keyframes.len().saturating_sub(FREE_KEYFRAMES).max(1);
         let summary = self.adjust_from(first_free);
-        let residual_variance = summary.mean_cost / 2.0;
-        let covariance = summary.newest_covariance * (ALIKE * residual_variance);
+        let covariance = summary.newest_covariance * (ALIKE * variance_of_median(self.noise));
         let Some((anchor, newest)) = self.keyframes.get(first_free - 1).zip(self.keyframes.back()) else {
             return;
         };
@@ -259,6 +286,7 @@ impl Map {
             keyframe.camera_from_world = pose.camera_from_world;
         }
         let view = View::new(&problem);
+        self.noise += NOISE_GAIN * (view.median_error().min(COST_WIDTH_PX.end * self.pixel) - self.noise);
         for (id, point) in ids.iter().zip(&problem.points) {
             self.take_back(*id, point, &view);
         }
@@ -271,14 +299,14 @@ impl Map {
     fn calibrate(&mut self) {
         let (mut problem, _) = self.problem(1);
         let summary = problem.solve(&self.options((NOISE_PX * self.pixel / LOOSE_LENS_SIGMA).powi(2)));
-        let sigma = (summary.mean_cost / 2.0 / summary.lens_information).sqrt();
+        let sigma = (variance_of_median(self.noise) / summary.lens_information).sqrt();
         if self.lens.update(problem.lens.k, sigma) {
             self.adjust_from(1);
         }
     }
 
     fn options(&self, lens_information: f64) -> Options {
-        Options { max_iterations: MAX_ITERATIONS, huber: HUBER_PX * self.pixel, lens_information }
+        Options { max_iterations: MAX_ITERATIONS, robust: self.robust_cost(), lens_information }
     }
 
     fn problem(&self, first_free: usize) -> (Problem, Vec<u64>) {

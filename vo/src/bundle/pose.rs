@@ -3,6 +3,7 @@
 use geometry::Se3;
 use nalgebra::{Matrix6, Vector2, Vector3, Vector6};
 
+use super::RobustCost;
 use super::view::{project_scaled, projection_jacobian, twist_jacobian};
 
 /// The pose of one camera from points that are held: robust Gauss-Newton from `start`.
@@ -12,7 +13,7 @@ use super::view::{project_scaled, projection_jacobian, twist_jacobian};
 pub(crate) fn refine_pose(
     start: &Se3,
     seen: &[(Vector3<f64>, Vector2<f64>)],
-    huber: f64,
+    robust: RobustCost,
 ) -> (Se3, Matrix6<f64>) {
     let mut camera_from_world = *start;
     let mut information = Matrix6::zeros();
@@ -25,9 +26,7 @@ pub(crate) fn refine_pose(
             let residual = predicted - pixel;
             let by_q = projection_jacobian(&predicted, q.z);
             let jacobian = by_q * twist_jacobian(1.0, &q);
-            // Geman-McClure: what is far off says nothing at all.
-            let ratio = huber * huber / (huber * huber + residual.norm_squared());
-            let weight = ratio * ratio;
+            let weight = robust.weight(&residual);
             information += jacobian.tr_mul(&jacobian) * weight;
             gradient += jacobian.tr_mul(&residual) * weight;
         }

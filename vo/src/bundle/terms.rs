@@ -3,13 +3,13 @@
 use nalgebra::Vector2;
 
 use super::normal::Normal;
-use super::view::{Linearized, View, huber_cost};
-use super::{LENS_HELD, Options, Point, Problem};
+use super::view::{Linearized, View};
+use super::{LENS_HELD, Options, Point, Problem, RobustCost};
 use crate::lens::LensResidual;
 
 /// The cost of a problem as a function of what is free in it.
 pub(super) struct Terms {
-    huber: f64,
+    robust: RobustCost,
     /// Index among the free poses, of each pose.
     columns: Vec<Option<usize>>,
     free: usize,
@@ -54,7 +54,7 @@ impl Terms {
             free += usize::from(!pose.fixed);
         }
         let mut terms = Self {
-            huber: options.huber,
+            robust: options.robust,
             columns,
             free,
             depth_priors: vec![DepthPrior::default(); problem.points.len()],
@@ -87,8 +87,8 @@ impl Terms {
         for (target, seen) in held {
             prior.observations += 1;
             let camera = &view.cameras[*target];
-            let term = Linearized::new(camera, &view.lens, &sight, seen, self.huber);
-            prior.cost += huber_cost(term.as_ref().map(|term| term.residual), self.huber);
+            let term = Linearized::new(camera, &view.lens, &sight, seen, self.robust);
+            prior.cost += self.robust.cost(term.as_ref().map(|term| &term.residual));
             if let Some(term) = term {
                 prior.gradient += term.weight * term.by_inverse_depth.dot(&term.residual);
                 prior.hessian += term.weight * term.by_inverse_depth.norm_squared();
@@ -101,7 +101,7 @@ impl Terms {
         let of_point = |(point, prior): (&Point, &DepthPrior)| -> f64 {
             let sight = view.sight(point);
             let of_observation = |(pose, seen): &(usize, Vector2<f64>)| {
-                huber_cost(view.residual(&sight, *pose, seen), self.huber)
+                self.robust.cost(view.residual(&sight, *pose, seen).as_ref())
             };
             let observed: f64 = point.observations[prior.observations..].iter().map(of_observation).sum();
             observed + prior.cost(point.inverse_depth)
@@ -119,7 +119,7 @@ impl Terms {
             row.gradient = prior.gradient + prior.hessian * (point.inverse_depth - prior.inverse_depth);
             for (target, seen) in &point.observations[prior.observations..] {
                 let camera = &view.cameras[*target];
-                if let Some(term) = Linearized::new(camera, &view.lens, &sight, seen, self.huber) {
+                if let Some(term) = Linearized::new(camera, &view.lens, &sight, seen, self.robust) {
                     normal.add(&term, self.columns[*target], &mut row);
                 }
             }

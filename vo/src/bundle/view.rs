@@ -3,8 +3,9 @@
 use geometry::skew;
 use nalgebra::{Matrix2x3, Matrix2x6, Matrix3, Matrix3x6, Vector2, Vector3};
 
-use super::{Point, Pose, Problem, center};
+use super::{Point, Pose, Problem, RobustCost, center};
 use crate::lens::LensResidual;
+use crate::median::median;
 
 /// Points nearer than this to the plane through a camera's centre are not seen by it.
 const MIN_DEPTH: f64 = 1e-3;
@@ -62,6 +63,13 @@ impl<'a> View<'a> {
         let sight = self.sight(point);
         point.observations.iter().map(move |(pose, seen)| (*pose, self.residual(&sight, *pose, seen)))
     }
+
+    /// Median error of an observation, on the plane `z = 1`; infinite where nothing is observed.
+    pub(crate) fn median_error(&self) -> f64 {
+        let errors = self.points.iter().flat_map(|point| self.residuals(point));
+        let norm = |residual: Option<Vector2<f64>>| residual.map_or(f64::INFINITY, |r| r.norm());
+        median(errors.map(|(_, residual)| norm(residual))).unwrap_or(f64::INFINITY)
+    }
 }
 
 /// A point as all its observations need it.
@@ -97,13 +105,6 @@ pub(super) fn projection_jacobian(predicted: &Vector2<f64>, z: f64) -> Matrix2x3
     Matrix2x3::new(1.0, 0.0, -predicted.x, 0.0, 1.0, -predicted.y) / z
 }
 
-/// Behind the camera costs as much as far off: a step that puts a point there is no improvement.
-pub(super) fn huber_cost(residual: Option<Vector2<f64>>, huber: f64) -> f64 {
-    let Some(residual) = residual else { return 100.0 * huber * huber };
-    let r2 = residual.norm_squared();
-    if r2 <= huber * huber { r2 } else { huber * (2.0 * r2.sqrt() - huber) }
-}
-
 /// One observation's residual with its derivatives and weight.
 pub(super) struct Linearized {
     pub(super) residual: Vector2<f64>,
@@ -120,17 +121,16 @@ impl Linearized {
         lens: &LensResidual,
         sight: &Sight,
         seen: &Vector2<f64>,
-        huber: f64,
+        robust: RobustCost,
     ) -> Option<Self> {
         let q = target.see(sight);
         let predicted = project_scaled(&q)?;
         let residual = predicted - lens.correct(seen);
-        let norm = residual.norm();
         let by_world = projection_jacobian(&predicted, q.z) * target.rotation;
         let by_center = projection_jacobian(&predicted, q.z) * target.translation;
         Some(Self {
             residual,
-            weight: if norm <= huber { 1.0 } else { huber / norm },
+            weight: robust.weight(&residual),
             by_target: by_world * twist_jacobian(sight.inverse_depth, &sight.in_world),
             by_inverse_depth: by_world * sight.by_inverse_depth + by_center,
             by_lens: by_world * sight.by_lens - LensResidual::derivative(seen),

@@ -4,6 +4,8 @@
 //! closure walks at random with the way flown (Strasdat et al. 2010), which is the process noise. Innovations beyond
 //! the gate are set aside; where they go on agreeing with each other, it is the filter that was wrong.
 
+use crate::median::median;
+
 /// A direct reading of the logarithm of metres per map unit.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Reading {
@@ -124,14 +126,8 @@ impl ScaleFilter {
 
 /// The median, and the median distance from it.
 fn median_and_spread(values: &[f64]) -> (f64, f64) {
-    let center = median(values.to_vec());
-    (center, median(values.iter().map(|value| (value - center).abs()).collect()))
-}
-
-/// The middle value, or the upper of the two; 0 of none.
-pub(super) fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(0.0)
+    let center = median(values.iter().copied()).unwrap_or(0.0);
+    (center, median(values.iter().map(|value| (value - center).abs())).unwrap_or(0.0))
 }
 
 #[cfg(test)]

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use geometry::Se3;
 use nalgebra::{Matrix3, Vector3};
 
-use super::filter::median;
 use crate::PointView;
+use crate::median::median;
 
 /// What is known of the ground from how the camera is used.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -220,7 +220,7 @@ impl Ground {
         if inliers.len() < MIN_INLIERS || (inliers.len() as f64) < MIN_SHARE * near.len() as f64 {
             return None;
         }
-        let spread = 1.48 * median(inliers.iter().map(|p| plane.height_of(p).abs()).collect());
+        let spread = 1.48 * median(inliers.iter().map(|p| plane.height_of(p).abs())).unwrap_or(0.0);
         let cutoff = (3.0 * spread).clamp(0.2 * tolerance, 2.0 * tolerance);
         fit(plane, &inliers, cutoff, self.outlook.neighbourhood() * height)
     }

@@ -6,10 +6,11 @@ use geometry::{Se3, Timestamp};
 use nalgebra::{Vector2, Vector3};
 
 use super::chain::{MetricChain, Scale};
-use super::filter::{Reading, ScaleFilter, median};
+use super::filter::{Reading, ScaleFilter};
 use super::ground::{Ground, Outlook};
 use super::samples::{Passage, Samples, Way};
 use super::{DepthPrior, ScaleSample, ScaleSource};
+use crate::median::median;
 use crate::{Odometry, PointView, TrackView, TrackingState};
 
 /// Standard deviation of a measured height: metres, and a share of it.
@@ -146,7 +147,7 @@ impl MetricScale {
     fn look_around(&mut self, odometry: &Odometry) {
         let camera_from_world = odometry.world_from_camera.inverse();
         let depths = odometry.points.iter().map(|p| (camera_from_world * p.point_in_world).z);
-        self.depth = median(depths.filter(|depth| *depth > 0.0).collect()).max(1e-6);
+        self.depth = median(depths.filter(|depth| *depth > 0.0)).unwrap_or(0.0).max(1e-6);
         if let Some(ground) = &mut self.ground {
             ground.update(&odometry.points, &odometry.world_from_camera);
         }
@@ -170,9 +171,9 @@ impl MetricScale {
         };
         let (logs, sigmas): (Vec<f64>, Vec<f64>) =
             self.heights.take_until(newest.stamp).filter_map(ratio).unzip();
-        if !logs.is_empty() {
-            let sigma = median(sigmas) / (logs.len() as f64).sqrt();
-            self.read_ground(median(logs), sigma);
+        let count = logs.len() as f64;
+        if let (Some(log_scale), Some(sigma)) = (median(logs.into_iter()), median(sigmas.into_iter())) {
+            self.read_ground(log_scale, sigma / count.sqrt());
         }
     }
 
@@ -231,8 +232,11 @@ impl MetricScale {
         let inliers = odometry.tracks.iter().filter(|track| track.inlier);
         let (logs, sigmas): (Vec<f64>, Vec<f64>) =
             inliers.filter_map(|track| ratio((track, point_of(odometry, track.id)?))).unzip();
-        if logs.len() >= MIN_PRIOR_POINTS {
-            self.read(median(logs), PRIOR_ALIKE * median(sigmas));
+        if logs.len() < MIN_PRIOR_POINTS {
+            return;
+        }
+        if let (Some(log_scale), Some(sigma)) = (median(logs.into_iter()), median(sigmas.into_iter())) {
+            self.read(log_scale, PRIOR_ALIKE * sigma);
         }
     }
 
