@@ -13,7 +13,7 @@ pub(crate) struct PoseCovariance(pub(crate) Matrix6<f64>);
 
 /// Errors of observations are alike along a track, because all its frames are registered to the same first sight, and so do not
 /// average out as independent ones would: by how much variances are larger. Measured on rendered flights of 640x480.
-pub(crate) const ALIKE: f64 = 3.0;
+pub(crate) const ALIKE: f64 = 2.5;
 
 impl PoseCovariance {
     /// That of a pose known exactly.

@@ -107,24 +107,25 @@ impl Problem {
         }
         Summary {
             lens_information: last.map_or(0.0, |normal| terms.lens_information(&normal)),
-            newest_covariance: factor.map_or_else(Matrix6::zeros, |factor| self.newest_covariance(&factor)),
+            newest_covariance: factor.map_or_else(Matrix6::zeros, |factor| self.newest_covariance(factor)),
         }
     }
 
     /// Where a single pose is held, the scale is anyone's choice: here, that the way from it keeps its length.
-    fn newest_covariance(&self, factor: &Factor) -> Matrix6<f64> {
+    fn newest_covariance(&self, mut factor: Factor) -> Matrix6<f64> {
         let rows = factor.l_dirty().nrows();
+        if let Some(scale) = self.free_scale(rows) {
+            // As stiff as all that is observed. To take the scale's share out of the inverse instead would leave the
+            // difference of two large numbers.
+            let stiffness = factor.l().norm_squared() / scale.norm_squared();
+            factor.rank_one_update(&scale, stiffness);
+        }
         let newest = rows.saturating_sub(7);
         let mut columns = DMatrix::zeros(rows, 6);
         columns.view_mut((newest, 0), (6, 6)).fill_with_identity();
         factor.solve_mut(&mut columns);
-        let mut covariance: Matrix6<f64> = columns.fixed_view::<6, 6>(newest, 0).into_owned();
-        if let Some(scale) = self.free_scale(rows) {
-            let spread = factor.solve(&scale);
-            let newest = spread.fixed_rows::<6>(newest);
-            covariance -= newest * newest.transpose() / scale.dot(&spread);
-        }
-        covariance
+        let covariance: Matrix6<f64> = columns.fixed_view::<6, 6>(newest, 0).into_owned();
+        (covariance + covariance.transpose()) / 2.0
     }
 
     /// The direction in which the free poses move when the scale changes, where no second pose holds it.

@@ -37,8 +37,10 @@ pub(crate) struct Place {
     in_map: Vector3<f64>,
     /// In map units, from where the scale became unknown, as long as it is.
     pub(crate) metric: Vector3<f64>,
-    /// The part of the way in metres that shares one scale with what follows.
-    way: Vector3<f64>,
+    /// Variance of the relative error of the scale on the way here.
+    scale_variance: f64,
+    /// Covariance of that error with the error that it has made of the way, in metres.
+    cross_covariance: Vector3<f64>,
     /// What the scale's error makes of the way, in square metres.
     pub(crate) scale_covariance: Matrix3<f64>,
 }
@@ -46,24 +48,36 @@ pub(crate) struct Place {
 impl Default for Place {
     fn default() -> Self {
         let origin = Vector3::zeros();
-        Self { in_map: origin, metric: origin, way: origin, scale_covariance: Matrix3::zeros() }
+        Self {
+            in_map: origin,
+            metric: origin,
+            scale_variance: 0.0,
+            cross_covariance: origin,
+            scale_covariance: Matrix3::zeros(),
+        }
     }
 }
 
 impl Place {
-    /// The scale is estimated ever better, and an earlier estimate has in its error the error of the later one (as in a Kalman filter of
-    /// a constant, where the covariance of the two is the later one's variance). So each step adds its own square and its
-    /// product with the way before.
+    /// What lies behind keeps the error of the scale of its time. As in a Kalman filter of a constant, an estimate that grew
+    /// surer shares with the way behind what is left of the error; one that grew less sure has an error of its own
+    /// besides.
     fn moved_to(&self, in_map: &Vector3<f64>, scale: Option<Scale>) -> Self {
         let (factor, sigma) = scale.unwrap_or((1.0, 0.0));
+        let variance = sigma * sigma;
         let step = (in_map - self.in_map) * factor;
-        let with_before = step * self.way.transpose();
-        let added = (with_before + with_before.transpose() + step * step.transpose()) * (sigma * sigma);
+        let kept = if variance < self.scale_variance { variance / self.scale_variance } else { 1.0 };
+        let shared = self.cross_covariance * kept;
+        let with_before = step * shared.transpose();
         Self {
             in_map: *in_map,
             metric: self.metric + step,
-            way: self.way + step,
-            scale_covariance: self.scale_covariance + added,
+            scale_variance: variance,
+            cross_covariance: shared + step * variance,
+            scale_covariance: self.scale_covariance
+                + with_before
+                + with_before.transpose()
+                + step * step.transpose() * variance,
         }
     }
 }
@@ -99,7 +113,7 @@ impl MetricChain {
     pub(crate) fn begin_map(&mut self, in_map: &Vector3<f64>, scale: Option<Scale>) {
         self.start = self.place(in_map);
         if scale != self.scale {
-            self.start.way = Vector3::zeros();
+            self.start.cross_covariance = Vector3::zeros();
         }
         self.links.clear();
         self.scale = scale;
@@ -164,6 +178,23 @@ mod tests {
         let (constant, fully_correlated) =
             (200.0 * sigma(100), (1..=100).map(|i| 2.0 * sigma(i)).sum::<f64>());
         assert!(constant < got && got < 0.8 * fully_correlated, "{constant} {got} {fully_correlated}");
+    }
+
+    #[test]
+    fn an_error_that_grows_and_shrinks_on_a_winding_way_is_no_less_than_none() {
+        let mut chain = MetricChain::default();
+        let at = |i: i64| {
+            let (t, mut view) = (i as f64 / 10.0, keyframe(i, 0.0));
+            view.world_from_camera.translation = Vector3::new(t.sin(), (1.3 * t).cos(), t);
+            view
+        };
+        for i in 1..=60 {
+            chain.set_scale(Some((2.0, [0.01, 0.1, 0.03][i as usize / 5 % 3])));
+            chain.revise(&[at(i - 1), at(i)]);
+            let covariance = chain.keyframe(Timestamp::from_nanos(i)).unwrap().scale_covariance;
+            let least = covariance.symmetric_eigenvalues().min();
+            assert!(least > -1e-12, "{least} at {i}");
+        }
     }
 
     #[test]
