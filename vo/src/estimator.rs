@@ -3,35 +3,18 @@
 use std::sync::Arc;
 
 use geometry::{Frame, PinholeCamera, Se3, Timestamp};
-use nalgebra::{Matrix6, Vector2, Vector3, Vector6};
+use nalgebra::{Matrix6, Vector3, Vector6};
 
-use crate::bundle::{RobustCost, refine_pose, variance_of_median};
-use crate::covariance::{ALIKE, PoseCovariance};
+use crate::covariance::PoseCovariance;
 use crate::features::{Expectation, Feature, FeatureTracker};
 use crate::initializer::{FirstMap, Initializer};
 use crate::lens::{LensEstimate, LensResidual};
 use crate::map::{Keyframe, Map, rays, rays_before};
-use crate::median::median;
 use crate::motion::LastFrame;
 use crate::scale::MetricScale;
+use crate::tracking::{PoseEstimate, Tracking};
 use crate::{DepthPrior, KeyframeView, Odometry, PointView, ScaleSample, TrackView, TrackingState, VoConfig};
 
-/// Fewer points that agree with the pose, and the frame is lost.
-const MIN_INLIERS: usize = 15;
-/// Error up to which a point agrees with the pose, in pixels.
-const INLIER_PX: f64 = 2.5;
-/// Observations are no better than this, in pixels.
-const MIN_NOISE_PX: f64 = 0.05;
-/// Width of the robust cost that first finds a frame's pose, in pixels.
-const POSE_SCALE_PX: f64 = 1.5;
-/// Features that are searched widely, to know where the others are.
-const SCOUTS: usize = 60;
-/// Error with which a scout still counts, in pixels.
-const SCOUT_SCALE_PX: f64 = 3.0;
-/// Median motion since the last keyframe, beyond rotation, that makes a new one; as a share of the image's width.
-const KEYFRAME_MOTION: f64 = 0.02;
-/// Share of the last keyframe's points that must still be seen.
-const KEYFRAME_OVERLAP: f64 = 0.8;
 /// A frame that sees fewer features than this share of the wanted ones gets more.
 const FEATURE_SHARE: usize = 2;
 /// A frame that shows less than this share of the features that the one before showed is blurred or mostly covered.
@@ -70,15 +53,6 @@ enum Phase {
     Tracking(Box<Tracking>),
 }
 
-#[derive(Debug)]
-struct Tracking {
-    map: Map,
-    /// Points seen by the newest keyframe.
-    keyframe_points: usize,
-    /// No pose since the last frame that is kept.
-    lost: bool,
-}
-
 /// What is left of a map that was given up.
 #[derive(Clone, Debug)]
 struct EndedMap {
@@ -86,16 +60,6 @@ struct EndedMap {
     last: LastFrame,
     /// Median depth that it had in view at its end.
     depth: f64,
-}
-
-/// A point in the world and where the camera sees it on the plane `z = 1`.
-type Sighting = (Vector3<f64>, Vector2<f64>);
-
-/// A pose with what supports it.
-struct PoseEstimate {
-    camera_from_world: Se3,
-    covariance: Matrix6<f64>,
-    inliers: Vec<u64>,
 }
 
 impl VisualOdometry {
@@ -185,7 +149,8 @@ impl VisualOdometry {
         let (width, height) = frame.size();
         self.features = Some(FeatureTracker::new(width, height, self.config.max_tracks, next_id));
         let start = self.last.as_ref().map_or_else(Se3::identity, |last| last.camera_from_world);
-        self.phase = Phase::Initializing(Initializer::new(start, pixel_size(frame), self.lens.residual()));
+        self.phase =
+            Phase::Initializing(Initializer::new(start, pixel_size(&frame.camera), self.lens.residual()));
     }
 
     fn give_up_map(&mut self) {
@@ -239,7 +204,7 @@ impl VisualOdometry {
     /// away as it was then.
     fn begin_map(&mut self, frame: &Frame, first: FirstMap) -> Odometry {
         let depth = self.ended.as_ref().map_or(1.0, |ended| ended.depth);
-        let mut map = Map::new(pixel_size(frame), self.lens, depth);
+        let mut map = Map::new(pixel_size(&frame.camera), self.lens, depth);
         let (start, mut problem) = (first.start, first.problem);
         self.scale.begin_map(&start.inverse(), self.ended.as_ref().map(|_| UNIT_SIGMA));
         problem.scale(depth);
@@ -252,13 +217,12 @@ impl VisualOdometry {
             PoseCovariance::from_camera_frame(&last.covariance, &start.inverse())
         });
         map.adopt(&problem, first.frames, &first.ids, &covariance);
-        let keyframe_points = map.point_count();
         let poses: Vec<_> = map.keyframes().map(|k| (k.stamp, k.camera_from_world)).collect();
         let last_known = poses.len().checked_sub(2).map(|i| poses[i]);
         if let (Some((stamp, camera_from_world)), Some(last)) = (last_known, self.last.as_mut()) {
             (last.stamp, last.camera_from_world) = (stamp, camera_from_world);
         }
-        self.phase = Phase::Tracking(Box::new(Tracking { map, keyframe_points, lost: false }));
+        self.phase = Phase::Tracking(Box::new(Tracking::new(map)));
         let predicted = poses.last().map_or(start, |(_, pose)| *pose);
         let odometry = self.track(frame, &predicted);
         self.with_map(odometry)
@@ -276,9 +240,11 @@ impl VisualOdometry {
         }
     }
 
-    fn estimate_pose(&self, frame: &Frame, starts: impl Iterator<Item = Se3>) -> Option<PoseEstimate> {
-        let (Some(features), Phase::Tracking(tracking)) = (&self.features, &self.phase) else { return None };
-        tracking.estimate_pose(features.features(), starts, pixel_size(frame))
+    fn estimate_pose(&mut self, frame: &Frame, starts: impl Iterator<Item = Se3>) -> Option<PoseEstimate> {
+        let (Some(features), Phase::Tracking(tracking)) = (&self.features, &mut self.phase) else {
+            return None;
+        };
+        tracking.estimate_pose(features.features(), starts, pixel_size(&frame.camera))
     }
 
     /// Whether so little is seen of what the last frame showed that the frame is better passed over; not where a jerk
@@ -301,10 +267,9 @@ impl VisualOdometry {
             return self.not_tracking(frame, TrackingState::Lost);
         };
         tracking.lost = false;
-        let map = &tracking.map;
-        features.retain(|f| map.point(f.id).is_none() || estimate.inliers.binary_search(&f.id).is_ok());
+        features.retain(|f| !tracking.map.knows(f.id) || tracking.is_inlier(f.id));
         let mut camera_from_world = estimate.camera_from_world;
-        let is_keyframe = tracking.needs_keyframe(features.features(), estimate, frame);
+        let is_keyframe = tracking.needs_keyframe(features.features(), &camera_from_world, frame);
         if is_keyframe {
             camera_from_world = tracking.insert_keyframe(frame.stamp, camera_from_world, features.features());
             let first_new = features.next_id();
@@ -317,7 +282,7 @@ impl VisualOdometry {
         let covariance =
             tracking.covariance(&camera_from_world, (!is_keyframe).then_some(&estimate.covariance));
         self.move_to(frame.stamp, camera_from_world, &covariance);
-        self.tracked(frame, estimate, is_keyframe)
+        self.tracked(frame, is_keyframe)
     }
 
     /// The camera has turned away from all that the map knows, but sees where to.
@@ -335,7 +300,7 @@ impl VisualOdometry {
         let (last, features) = (self.last.as_ref()?, self.features.as_ref()?.features());
         let Phase::Tracking(tracking) = &self.phase else { return None };
         let lens = tracking.map.lens().residual();
-        let initializer = Initializer::new(last.camera_from_world, pixel_size(frame), lens);
+        let initializer = Initializer::new(last.camera_from_world, pixel_size(&frame.camera), lens);
         initializer.with_turn((last.stamp, rays_before(features)), (frame.stamp, rays(features)))
     }
 
@@ -383,11 +348,11 @@ impl VisualOdometry {
         }
     }
 
-    fn tracked(&self, frame: &Frame, estimate: &PoseEstimate, is_keyframe: bool) -> Odometry {
+    fn tracked(&self, frame: &Frame, is_keyframe: bool) -> Odometry {
         let mut odometry = self.not_tracking(frame, TrackingState::Tracking);
-        odometry.inlier_count = estimate.inliers.len();
-        for track in &mut odometry.tracks {
-            track.inlier = estimate.inliers.binary_search(&track.id).is_ok();
+        if let Phase::Tracking(tracking) = &self.phase {
+            odometry.inlier_count = tracking.inlier_count();
+            odometry.tracks.iter_mut().for_each(|track| track.inlier = tracking.is_inlier(track.id));
         }
         if is_keyframe { self.with_map(odometry) } else { odometry }
     }
@@ -407,139 +372,9 @@ impl VisualOdometry {
     }
 }
 
-impl Tracking {
-    /// Follows the features into a new image and gives back a better prediction of its pose.
-    ///
-    /// A few scouts with points in the map are searched widely; the pose that they give tells where the others are. Where
-    /// the features have been lost and no scout finds them, neither would anything else: `None`.
-    fn follow(
-        &self,
-        features: &mut FeatureTracker,
-        camera: &PinholeCamera,
-        previous: &Se3,
-        predicted: &Se3,
-    ) -> Option<Se3> {
-        let scouted = self.scout(features, camera, predicted);
-        let scouted = scouted.or_else(|| self.scout(features, camera, previous));
-        if self.lost && scouted.is_none() {
-            return None;
-        }
-        let pose = scouted.unwrap_or(*predicted);
-        let current_from_previous = pose * previous.inverse();
-        let lens = self.map.lens().residual();
-        features.follow(camera, |feature| {
-            let point = self.map.point(feature.id);
-            let in_camera = match point {
-                Some(point) => pose * point,
-                // Far away, for all we know.
-                None => current_from_previous.rotation * lens.correct(&feature.ray).push(1.0),
-            };
-            match project(camera, &lens, &in_camera) {
-                Some(pixel) if point.is_some() && scouted.is_some() => Expectation::Near(pixel),
-                Some(pixel) => Expectation::Around(pixel),
-                None => Expectation::Around(feature.pixel),
-            }
-        });
-        Some(pose)
-    }
-
-    /// The pose from where a few features seem to be; `None` where they do not agree.
-    fn scout(&self, features: &FeatureTracker, camera: &PinholeCamera, predicted: &Se3) -> Option<Se3> {
-        let mapped = features.features().iter().filter_map(|f| Some((f, self.map.point(f.id)?)));
-        let mapped: Vec<(&Feature, Vector3<f64>)> = mapped.collect();
-        let lens = self.map.lens().residual();
-        let scouts = mapped.iter().step_by(mapped.len().div_ceil(SCOUTS).max(1));
-        let seen: Vec<Sighting> = scouts
-            .filter_map(|(feature, point)| {
-                let guess = project(camera, &lens, &(*predicted * *point))?;
-                let pixel = features.approach(feature, guess).map(f64::from);
-                Some((*point, lens.correct(&camera.unproject(&pixel)?.xy())))
-            })
-            .collect();
-        let pixel = 2.0 / camera.focal().sum();
-        let (pose, _) = refine_pose(predicted, &seen, RobustCost::new(SCOUT_SCALE_PX * pixel));
-        let agree =
-            seen.iter().filter(|(point, ray)| error(&pose, point, ray) < SCOUT_SCALE_PX * pixel).count();
-        (pose.is_finite() && agree >= MIN_INLIERS.max(seen.len() / 2)).then_some(pose)
-    }
-
-    /// The pose from all points seen, from the first start that leads to enough agreement.
-    fn estimate_pose(
-        &self,
-        features: &[Feature],
-        starts: impl Iterator<Item = Se3>,
-        pixel: f64,
-    ) -> Option<PoseEstimate> {
-        let lens = self.map.lens().residual();
-        let (ids, seen): (Vec<u64>, Vec<Sighting>) = features
-            .iter()
-            .filter_map(|f| Some((f.id, (self.map.point(f.id)?, lens.correct(&f.ray)))))
-            .unzip();
-        let candidates = starts.map(|start| {
-            let (pose, _) = refine_pose(&start, &seen, RobustCost::new(POSE_SCALE_PX * pixel));
-            let (pose, information) = refine_pose(&pose, &seen, self.map.robust_cost());
-            let agrees =
-                |(point, ray): &(Vector3<f64>, Vector2<f64>)| error(&pose, point, ray) < INLIER_PX * pixel;
-            let inliers: Vec<u64> =
-                ids.iter().zip(&seen).filter(|(_, s)| agrees(s)).map(|(id, _)| *id).collect();
-            let variance =
-                inlier_variance(&pose, &seen, INLIER_PX * pixel).max((MIN_NOISE_PX * pixel).powi(2));
-            let covariance = information.try_inverse().unwrap_or_else(Matrix6::identity) * (ALIKE * variance);
-            PoseEstimate { camera_from_world: pose, covariance, inliers }
-        });
-        let enough = MIN_INLIERS.max(seen.len() / 4);
-        let mut candidates =
-            candidates.filter(|c| c.camera_from_world.is_finite() && c.inliers.len() >= enough);
-        candidates.next()
-    }
-
-    fn needs_keyframe(&self, features: &[Feature], estimate: &PoseEstimate, frame: &Frame) -> bool {
-        let Some(keyframe) = self.map.newest() else { return true };
-        let current_from_keyframe = estimate.camera_from_world * keyframe.camera_from_world.inverse();
-        let moved = |f: &Feature| {
-            let rotated = current_from_keyframe.rotation * keyframe.rays.get(&f.id)?.push(1.0);
-            Some((rotated.xy() / rotated.z - f.ray).norm())
-        };
-        let motion = median(features.iter().filter_map(moved)).unwrap_or(f64::INFINITY);
-        let few = (estimate.inliers.len() as f64) < KEYFRAME_OVERLAP * self.keyframe_points as f64;
-        few || motion > KEYFRAME_MOTION * frame.camera.width() as f64 * pixel_size(frame)
-    }
-
-    /// That of the newest keyframe, and what the fit to its map adds.
-    fn covariance(&self, camera_from_world: &Se3, fit: Option<&Matrix6<f64>>) -> Matrix6<f64> {
-        let world_from_camera = camera_from_world.inverse();
-        let carried = self.map.covariance_at(&world_from_camera.translation);
-        carried.in_camera_frame(&world_from_camera) + fit.copied().unwrap_or_else(Matrix6::zeros)
-    }
-
-    /// Adds a keyframe and adjusts the map; gives back the adjusted pose.
-    fn insert_keyframe(&mut self, stamp: Timestamp, camera_from_world: Se3, features: &[Feature]) -> Se3 {
-        let covariance = PoseCovariance::zero();
-        self.map.insert(Keyframe { stamp, camera_from_world, rays: rays(features), covariance });
-        self.keyframe_points = features.iter().filter(|f| self.map.point(f.id).is_some()).count();
-        self.map.newest().map_or(camera_from_world, |k| k.camera_from_world)
-    }
-}
-
-fn project(camera: &PinholeCamera, lens: &LensResidual, q: &Vector3<f64>) -> Option<Vector2<f32>> {
-    let ray = (q.z > 0.0).then(|| lens.observe(&(q.xy() / q.z)))?;
-    camera.project(&ray.push(1.0)).map(|pixel| pixel.map(|v| v as f32))
-}
-
-fn error(camera_from_world: &Se3, point: &Vector3<f64>, ray: &Vector2<f64>) -> f64 {
-    let q = *camera_from_world * *point;
-    if q.z > 0.0 { (q.xy() / q.z - ray).norm() } else { f64::INFINITY }
-}
-
-/// Variance of a sighting along one axis, by the median error of those that agree with a pose.
-fn inlier_variance(camera_from_world: &Se3, seen: &[Sighting], limit: f64) -> f64 {
-    let errors = seen.iter().map(|(point, ray)| error(camera_from_world, point, ray));
-    variance_of_median(median(errors.filter(|error| *error < limit)).unwrap_or(limit))
-}
-
 /// Size of a pixel on the plane `z = 1`.
-fn pixel_size(frame: &Frame) -> f64 {
-    2.0 / frame.camera.focal().sum()
+pub(crate) fn pixel_size(camera: &PinholeCamera) -> f64 {
+    2.0 / camera.focal().sum()
 }
 
 fn track_view(feature: &Feature, inlier: bool) -> TrackView {

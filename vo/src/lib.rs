@@ -19,6 +19,7 @@ mod odometry;
 mod patch;
 mod pyramid;
 mod scale;
+mod tracking;
 mod two_view;
 
 pub use config::VoConfig;

@@ -145,6 +145,11 @@ impl Map {
         near.filter_map(|(id, point)| Some((*id, self.in_world(point)?)))
     }
 
+    /// Whether feature `id` has a point.
+    pub(crate) fn knows(&self, id: u64) -> bool {
+        self.points.contains_key(&id)
+    }
+
     /// Position in the world of the point of feature `id`.
     pub(crate) fn point(&self, id: u64) -> Option<Vector3<f64>> {
         self.points.get(&id).and_then(|point| self.in_world(point))
