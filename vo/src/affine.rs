@@ -13,8 +13,8 @@ use crate::patch::{HALF, Patch, SIDE, correlation, dot, gradients, inside, vecto
 /// `(x, y, a11, a12, a21, a22, gain, offset)`.
 const PARAMETERS: usize = 8;
 const MAX_ITERATIONS: usize = 8;
-/// A step below this many pixels ends the iteration.
-const CONVERGED_PX: f32 = 0.03;
+/// A step below this many pixels is the last: the next would be a tenth of it.
+const CONVERGED_PX: f32 = 0.1;
 /// Smallest accepted correlation with the first sight.
 const MIN_CORRELATION: f32 = 0.85;
 /// A patch that wanders further than this from where it was expected is lost.

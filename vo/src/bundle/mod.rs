@@ -73,7 +73,7 @@ pub(crate) struct Summary {
 }
 
 /// Relative gain below which iterating stops.
-const CONVERGED: f64 = 1e-4;
+const CONVERGED: f64 = 1e-3;
 const INITIAL_DAMPING: f64 = 1e-4;
 
 impl Problem {
