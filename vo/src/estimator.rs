@@ -222,7 +222,7 @@ impl VisualOdometry {
         if let (Some((stamp, camera_from_world)), Some(last)) = (last_known, self.last.as_mut()) {
             (last.stamp, last.camera_from_world) = (stamp, camera_from_world);
         }
-        self.phase = Phase::Tracking(Box::new(Tracking::new(map)));
+        self.phase = Phase::Tracking(Box::new(Tracking::new(map, self.config.max_tracks)));
         let predicted = poses.last().map_or(start, |(_, pose)| *pose);
         let odometry = self.track(frame, &predicted);
         self.with_map(odometry)

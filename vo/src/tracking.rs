@@ -45,7 +45,7 @@ pub(crate) struct Tracking {
 type Sighting = (Vector3<f64>, Vector2<f64>);
 
 /// What each frame needs room for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Scratch {
     seen: Vec<Sighting>,
     ids: Vec<u64>,
@@ -59,10 +59,15 @@ pub(crate) struct PoseEstimate {
 }
 
 impl Tracking {
-    /// With a map that has begun.
-    pub(crate) fn new(map: Map) -> Self {
+    /// With a map that has begun, and room for `max_tracks` features.
+    pub(crate) fn new(map: Map, max_tracks: usize) -> Self {
+        let scratch = Scratch {
+            seen: Vec::with_capacity(max_tracks),
+            ids: Vec::with_capacity(max_tracks),
+            values: Vec::with_capacity(max_tracks),
+        };
         let keyframe_points = map.point_count();
-        Self { map, lost: false, keyframe_points, inliers: Vec::new(), scratch: Scratch::default() }
+        Self { map, lost: false, keyframe_points, inliers: Vec::with_capacity(max_tracks), scratch }
     }
 
     /// Follows the features into a new image and gives back a better prediction of its pose.

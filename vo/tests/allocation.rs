@@ -1,6 +1,5 @@
 //! Following a frame takes no memory but what it hands over.
 #![expect(unsafe_code, reason = "an allocator that counts is an allocator")]
-#![expect(clippy::unwrap_used, reason = "a test may fall over")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -13,6 +13,8 @@ const MAX_SAMPLES: usize = 100_000;
 const MAX_GAP_S: f64 = 0.5;
 /// How long the way flown is remembered for samples that come late.
 const REMEMBERED_S: f64 = 3.0;
+/// Passages for which there is room from the start: as many as a fast camera makes in that time.
+const ROOM: usize = 512;
 
 /// Samples not used yet.
 #[derive(Clone, Debug, Default)]
@@ -94,8 +96,14 @@ pub(crate) struct Passage {
 }
 
 /// The last seconds of the way, in map units.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Way(VecDeque<Passage>);
+
+impl Default for Way {
+    fn default() -> Self {
+        Self(VecDeque::with_capacity(ROOM))
+    }
+}
 
 impl Way {
     pub(crate) fn clear(&mut self) {
