@@ -13,6 +13,6 @@ pub struct VoConfig {
 
 impl Default for VoConfig {
     fn default() -> Self {
-        Self { max_tracks: 300, scale: ScaleSource::None }
+        Self { max_tracks: 350, scale: ScaleSource::None }
     }
 }
