@@ -1,10 +1,13 @@
 //! Plans carried out by this machine's processor.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::NnError;
 use crate::kernels::{Convolution, ConvolutionSpec, Depthwise, DepthwiseSpec, Kernel, Output, Word};
 use crate::plan::{BufferId, ConvolutionLayer, FloatId, Op, Part, Plan};
+use crate::step_info::StepInfo;
+use crate::workers::{Rows, Workers, share};
 
 /// A plan with its parameters packed for one kernel, and the memory that it needs.
 #[derive(Debug)]
@@ -14,7 +17,9 @@ pub(crate) struct Executor {
     /// One for each step; `None` where the step has nothing to pack.
     layers: Vec<Option<Layer>>,
     arena: Vec<u8>,
-    scratch: Vec<Word>,
+    workers: Arc<Workers>,
+    /// One for each of the workers.
+    scratch: Vec<Vec<Word>>,
     floats: Vec<Vec<f32>>,
 }
 
@@ -40,15 +45,28 @@ impl Executor {
             })
         });
         let layers = layers.collect::<Result<Vec<_>, _>>()?;
-        let scratch = layers.iter().flatten().map(Layer::scratch_words).max().unwrap_or(0);
-        Ok(Self {
+        let mut executor = Self {
             kernel,
             layers,
             arena: vec![0; plan.arena],
-            scratch: vec![Word::default(); scratch],
+            workers: Arc::new(Workers::single()),
+            scratch: Vec::new(),
             floats: plan.floats.iter().map(|shape| vec![0.0; shape.iter().product()]).collect(),
             plan,
-        })
+        };
+        executor.use_workers(Workers::single());
+        Ok(executor)
+    }
+
+    /// Hands the work to `workers`.
+    pub(crate) fn use_workers(&mut self, workers: Workers) {
+        let words = self.layers.iter().flatten().map(Layer::scratch_words).max().unwrap_or(0);
+        self.scratch = vec![vec![Word::default(); words]; workers.threads()];
+        self.workers = Arc::new(workers);
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.workers.threads()
     }
 
     pub(crate) fn plan(&self) -> &Plan {
@@ -69,7 +87,38 @@ impl Executor {
 
     /// Bytes that a run writes to: arena and scratch.
     pub(crate) fn working_bytes(&self) -> usize {
-        self.arena.len() + size_of_val(&*self.scratch)
+        self.arena.len() + self.scratch.iter().map(|words| size_of_val(&**words)).sum::<usize>()
+    }
+
+    /// What a step does and takes.
+    pub(crate) fn step_info(&self, index: usize) -> StepInfo<'_> {
+        let step = &self.plan.steps[index];
+        let buffers = step.op.reads().into_iter().chain(step.op.writes());
+        let floats = step.op.floats().into_iter().map(|id| size_of_val(&*self.floats[id]));
+        let (multiply_adds, parameter_bytes) = match (&step.op, &self.layers[index]) {
+            (Op::Float { model, .. }, _) => (model.multiply_adds(), model.parameter_bytes()),
+            (_, Some(layer)) => (layer.multiplications() as u64, layer.bytes()),
+            (_, None) => (0, 0),
+        };
+        let is_float = matches!(step.op, Op::Float { .. });
+        StepInfo {
+            node: &step.node,
+            op: step.op.name(),
+            kernel: if is_float { "tract" } else { self.kernel.name() },
+            multiply_adds,
+            parameter_bytes,
+            activation_bytes: buffers.map(|id| self.plan.buffers[id].length).chain(floats).sum(),
+            is_float,
+        }
+    }
+
+    /// Takes all steps.
+    ///
+    /// # Errors
+    /// [`NnError::File`] where a step in float fails.
+    pub(crate) fn run(&mut self) -> Result<(), NnError> {
+        let workers = Arc::clone(&self.workers);
+        workers.run(|| (0..self.plan.steps.len()).try_for_each(|index| self.take(index)))
     }
 
     /// Takes one step.
@@ -77,7 +126,13 @@ impl Executor {
     /// # Errors
     /// [`NnError::File`] where a step in float fails.
     pub(crate) fn step(&mut self, index: usize) -> Result<(), NnError> {
-        let Self { kernel, plan, layers, arena, scratch, floats } = self;
+        let workers = Arc::clone(&self.workers);
+        workers.run(|| self.take(index))
+    }
+
+    /// Takes one step among the workers.
+    fn take(&mut self, index: usize) -> Result<(), NnError> {
+        let Self { kernel, plan, layers, arena, scratch, floats, .. } = self;
         let memory = &mut Memory { plan, arena };
         match &plan.steps[index].op {
             Op::Quantise { input, output, channels, quantisation } => {
@@ -133,13 +188,33 @@ impl Layer {
         }
     }
 
-    fn run(&self, input: &[u8], output: &mut [u8], scratch: &mut [Word]) -> Result<(), NnError> {
+    fn multiplications(&self) -> usize {
         match self {
-            Self::Dense(layer) => layer.run(input, Output::whole(output, layer.output().channels), scratch),
-            Self::Depthwise(layer) => {
-                layer.run(input, Output::whole(output, layer.output().channels), scratch)
-            }
+            Self::Dense(layer) => layer.multiplications(),
+            Self::Depthwise(layer) => layer.multiplications(),
         }
+    }
+
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Dense(layer) => layer.bytes(),
+            Self::Depthwise(layer) => layer.bytes(),
+        }
+    }
+
+    fn run(&self, input: &[u8], output: &mut [u8], scratch: &mut [Vec<Word>]) -> Result<(), NnError> {
+        let image = match self {
+            Self::Dense(layer) => layer.output(),
+            Self::Depthwise(layer) => layer.output(),
+        };
+        let all = Rows { rows: 0..image.height, output, row_step: image.width * image.channels, scratch };
+        share(all, &|rows, output, scratch| {
+            let output = Output::whole(output, image.channels);
+            match self {
+                Self::Dense(layer) => layer.run_rows(rows, input, output, scratch),
+                Self::Depthwise(layer) => layer.run_rows(rows, input, output, scratch),
+            }
+        })
     }
 }
 

@@ -19,11 +19,18 @@ use crate::onnx;
 pub struct FloatOp {
     runnable: Arc<TypedRunnableModel>,
     inputs: Vec<Vec<usize>>,
+    name: String,
+    multiply_adds: u64,
+    parameter_bytes: usize,
 }
 
 impl fmt::Debug for FloatOp {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("FloatOp").field("inputs", &self.inputs).finish_non_exhaustive()
+        formatter
+            .debug_struct("FloatOp")
+            .field("name", &self.name)
+            .field("inputs", &self.inputs)
+            .finish_non_exhaustive()
     }
 }
 
@@ -50,6 +57,9 @@ impl FloatOp {
             op: node.op_type.clone(),
             problem,
         };
+        let parameter_bytes = constants.iter().map(|constant| constant.raw_data.len()).sum();
+        let shape_of = |index: usize| shape_of(node.input.get(index)?, inputs, &constants);
+        let weights = [shape_of(0), shape_of(1)];
         let graph = GraphProto {
             node: vec![node.clone()],
             name: onnx::name(node).to_owned(),
@@ -64,11 +74,34 @@ impl FloatOp {
         };
         let model = ModelProto { graph: Some(graph), ..model.clone() };
         let typed = typed(&model).map_err(|error| refuse(format!("tract can't prepare it: {error:#}")))?;
-        let shapes = (0..node.output.len()).map(|index| output_shape(&typed, index)).collect::<Option<_>>();
+        let shapes =
+            (0..node.output.len()).map(|index| output_shape(&typed, index)).collect::<Option<Vec<_>>>();
         let shapes = shapes.ok_or_else(|| refuse("expected outputs of f32 and fixed shape".into()))?;
         let runnable =
             typed.into_runnable().map_err(|error| refuse(format!("tract can't run it: {error:#}")))?;
-        Ok((Self { runnable, inputs: inputs.iter().map(|input| input.shape.to_vec()).collect() }, shapes))
+        let op = Self {
+            runnable,
+            inputs: inputs.iter().map(|input| input.shape.to_vec()).collect(),
+            name: node.op_type.clone(),
+            multiply_adds: multiply_adds(node, &weights, &shapes).unwrap_or(0),
+            parameter_bytes,
+        };
+        Ok((op, shapes))
+    }
+
+    /// What it computes, by the name that ONNX has for it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Multiplications with an addition each; none for nodes without weights.
+    pub fn multiply_adds(&self) -> u64 {
+        self.multiply_adds
+    }
+
+    /// Bytes of its constants.
+    pub fn parameter_bytes(&self) -> usize {
+        self.parameter_bytes
     }
 
     /// Computes the outputs.
@@ -87,6 +120,28 @@ impl FloatOp {
             Ok(())
         })();
         result.map_err(|error| NnError::File { problem: format!("a node that tract can't run: {error:#}") })
+    }
+}
+
+/// The shape of what a node reads by this name.
+fn shape_of(name: &str, inputs: &[Named<'_>], constants: &[TensorProto]) -> Option<Vec<usize>> {
+    if let Some(input) = inputs.iter().find(|input| input.name == name) {
+        return Some(input.shape.to_vec());
+    }
+    let constant = constants.iter().find(|constant| constant.name == name)?;
+    constant.dims.iter().map(|&length| usize::try_from(length).ok()).collect()
+}
+
+/// Each value of a convolution's output takes as many as a filter has weights, each value of a product of matrices as
+/// many as a row of the left one has.
+fn multiply_adds(node: &NodeProto, inputs: &[Option<Vec<usize>>; 2], outputs: &[Vec<usize>]) -> Option<u64> {
+    let volume = |shape: &[usize]| shape.iter().product::<usize>() as u64;
+    let [Some(left), Some(right)] = inputs else { return None };
+    match &*node.op_type {
+        "Conv" => Some(volume(outputs.first()?) * volume(right.get(1..)?)),
+        "ConvTranspose" => Some(volume(left) * volume(right.get(1..)?)),
+        "MatMul" | "Gemm" => Some(volume(outputs.first()?) * *left.last()? as u64),
+        _ => None,
     }
 }
 

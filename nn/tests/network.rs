@@ -72,10 +72,42 @@ fn steps_one_by_one_are_a_run() {
     let expected = run(&model, Kernel::best());
     let mut network = Network::read(&bytes(&model), Kernel::best()).unwrap();
     network.input(0).copy_from_slice(&image());
-    for index in 0..network.steps() {
+    let steps = network.steps().len();
+    for index in 0..steps {
         network.step(index).unwrap();
     }
     assert_eq!(network.output(0), expected.output(0));
+}
+
+#[test]
+fn steps_say_what_they_take() {
+    let mut network = run(&every_layer(false), Kernel::best());
+    let steps: Vec<_> = network.steps().collect();
+    let count = |op: &str| steps.iter().filter(|step| step.op == op).count();
+    assert_eq!([count("Conv"), count("Add"), count("Concat")], [4, 1, 1]);
+    let pixels = 7 * 7;
+    let multiply_adds: Vec<_> =
+        steps.iter().map(|step| step.multiply_adds).filter(|&multiply_adds| multiply_adds > 0).collect();
+    assert_eq!(multiply_adds, [pixels * 20 * 27, pixels * 20 * 9, pixels * 20 * 20, pixels * 20 * 6]);
+    assert!(steps.iter().all(|step| !step.is_float && step.kernel == Kernel::best().name()));
+    let sum = steps.iter().find(|step| step.op == "Add").unwrap();
+    assert_eq!((sum.activation_bytes as u64, sum.parameter_bytes), (3 * pixels * 20, 0));
+    assert_eq!(network.run_timed().unwrap().len(), network.steps().len());
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let model = every_layer(false);
+    let expected = run(&model, Kernel::best());
+    for threads in [1, 2, 3, 5] {
+        let network = Network::read(&bytes(&model), Kernel::best()).unwrap();
+        let mut network = network.with_threads(threads).unwrap();
+        network.input(0).copy_from_slice(&image());
+        network.run().unwrap();
+        assert_eq!(network.output(0), expected.output(0), "{threads} threads");
+        assert_eq!(network.output(1), expected.output(1), "{threads} threads");
+        assert_eq!(network.threads(), threads);
+    }
 }
 
 #[test]

@@ -161,6 +161,29 @@ pub struct Part {
 }
 
 impl Op {
+    /// The name of what a step does; that of ONNX where there is one.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Quantise { .. } => "QuantizeLinear",
+            Self::Dequantise { .. } => "DequantizeLinear",
+            Self::Convolve { .. } | Self::ConvolveDepthwise { .. } => "Conv",
+            Self::Add { .. } => "Add",
+            Self::Map { .. } => "Map",
+            Self::Concatenate { .. } => "Concat",
+            Self::Float { model, .. } => model.name(),
+        }
+    }
+
+    /// The tensors of floats that a step reads or writes.
+    pub fn floats(&self) -> Vec<FloatId> {
+        match self {
+            Self::Quantise { input, .. } => vec![*input],
+            Self::Dequantise { output, .. } => vec![*output],
+            Self::Float { inputs, outputs, .. } => inputs.iter().chain(outputs).copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// The buffers that a step reads.
     pub fn reads(&self) -> Vec<BufferId> {
         match self {
