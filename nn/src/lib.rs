@@ -15,7 +15,7 @@ mod tensor;
 mod workers;
 
 pub use error::NnError;
-pub use float::FloatOp;
+pub use float::{FloatNode, FloatOp};
 pub use network::Network;
 pub use onnx::Port;
 pub use step_info::StepInfo;

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Builder, OUTPUT_SCALE, SCALE, SIDE, bytes, every_layer, image, in_floats};
+use common::{Builder, OUTPUT_SCALE, SCALE, SIDE, bytes, every_image_layer, every_layer, image, in_floats};
 use kestrel_nn::kernels::Kernel;
 use kestrel_nn::plan::Op;
 use kestrel_nn::{Network, NnError};
@@ -111,21 +111,55 @@ fn threads_do_not_change_a_bit() {
 }
 
 #[test]
+fn layers_of_images_run_on_bytes_and_within_a_step_of_floats() {
+    let model = every_image_layer();
+    let expected = in_floats(&model, &SHAPE, &image());
+    let scalar = run(&model, Kernel::SCALAR);
+    for kernel in Kernel::available() {
+        let network = run(&model, kernel);
+        assert_eq!(network.plan().float_ops().collect::<Vec<_>>(), [""; 0], "{kernel}");
+        // Means go through three roundings; sigmoids are a quarter as steep as their arguments.
+        for (index, step) in [OUTPUT_SCALE, OUTPUT_SCALE / 4.0, OUTPUT_SCALE].into_iter().enumerate() {
+            let (found, expected) = (network.output(index), &expected[index]);
+            assert_eq!(found.len(), expected.len());
+            let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst <= step * 1.001, "{kernel}: output {index} off by {worst}");
+            assert!(
+                expected.iter().any(|&value| (value - expected[0]).abs() > step),
+                "it computes something"
+            );
+            assert_eq!(found, scalar.output(index), "{kernel}");
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_concatenation_are_written_in_place() {
+    let network = run(&every_image_layer(), Kernel::best());
+    let copied = network.plan().steps.iter().filter_map(|step| match &step.op {
+        Op::Concatenate { parts, .. } => Some(parts.len()),
+        _ => None,
+    });
+    assert_eq!(copied.collect::<Vec<_>>(), [1], "the skip connection has another reader");
+}
+
+#[test]
 fn what_has_no_quantised_form_runs_in_float_and_is_named() {
     let mut b = Builder::new();
     let x = b.through_bytes("image", SCALE, 128);
     let x = b.convolution(&x, [3, 8], 3, 1);
     let x = b.through_bytes(&x, SCALE, 128);
-    let x = b.node("GlobalAveragePool", &[&x], &[]);
+    let x = b.node("Softmax", &[&x], &[("axis", &[1])]);
+    let x = b.node("Exp", &[&x], &[]);
     let x = b.through_bytes(&x, SCALE, 128);
     let y = b.convolution(&x, [8, 5], 1, 1);
     let model = b.model(&[1, 3, SIDE, SIDE], &[&y]);
     let network = run(&model, Kernel::best());
     let names: Vec<_> = network.plan().float_ops().collect();
-    assert!(
-        names.len() == 2 && names[0].contains("globalaveragepool") && names[1].contains("conv"),
-        "{names:?}"
-    );
+    let expected = ["softmax", "exp", "conv"];
+    assert!(names.iter().zip(expected).all(|(name, expected)| name.contains(expected)), "{names:?}");
+    let steps = network.steps().filter(|step| step.is_float);
+    assert_eq!(steps.map(|step| step.op.to_owned()).collect::<Vec<_>>(), ["float nodes", "Conv"]);
     for (a, b) in network.output(0).iter().zip(&in_floats(&model, &SHAPE, &image())[0]) {
         assert!((a - b).abs() < 0.03, "{a} {b}");
     }

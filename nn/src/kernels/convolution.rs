@@ -55,14 +55,23 @@ pub struct Convolution {
 }
 
 impl Convolution {
+    /// Whether `window` is one that these kernels take.
+    pub fn takes(window: &Window) -> bool {
+        window.size[0] <= MAX_WINDOW
+    }
+
     /// Packs a convolution for `kernel`.
     ///
     /// # Errors
-    /// [`NnError::Shape`] where the window does not fit, [`NnError::Length`] where weights, bias or multipliers have
+    /// [`NnError::Shape`] where the window does not fit or is none of these, [`NnError::Length`] where weights, bias or multipliers have
     /// another length than the sizes say, [`NnError::Range`] where sums could outgrow 32 bits.
     pub fn new(kernel: Kernel, spec: &ConvolutionSpec<'_>) -> Result<Self, NnError> {
         let [height, width] = spec.window.places(spec.input)?;
         let output = ImageShape { height, width, channels: spec.output_channels };
+        if !Self::takes(&spec.window) {
+            let found = format!("{:?}", spec.window);
+            return Err(NnError::Shape { expected: "a window of at most 16 rows", found });
+        }
         if output.is_empty() {
             return Err(NnError::Shape { expected: "output channels", found: "none".into() });
         }
@@ -185,19 +194,29 @@ impl Work for Convolve<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn on<L: Lanes>(self, lanes: L) {
-        if self.layer.window.is_pointwise() { self.pointwise(lanes) } else { self.windowed(lanes) }
+    fn on<L: Lanes>(mut self, lanes: L) {
+        let rows = self.rows.clone();
+        if !self.layer.window.is_pointwise() {
+            self.windowed(lanes);
+        } else if self.output.is_seamless(self.layer.output) {
+            self.pointwise(lanes, rows);
+        } else {
+            rows.for_each(|row| self.pointwise(lanes, row..row + 1));
+        }
     }
 }
 
 impl Convolve<'_> {
-    /// A product of matrices: pixels times channels, a piece at a time that stays in cache.
+    /// A product of matrices, pixels times channels, over rows that are written without a gap between them; a piece at a
+    /// time that stays in cache.
     #[inline(always)]
-    fn pointwise<L: Lanes>(self, lanes: L) {
+    fn pointwise<L: Lanes>(&mut self, lanes: L, rows: Range<usize>) {
         let layer = self.layer;
         let channels = layer.input.channels;
-        let pixels = self.rows.start * layer.output.width..self.rows.end * layer.output.width;
+        let pixels = rows.start * layer.output.width..rows.end * layer.output.width;
         let input = &self.input[pixels.start * channels..pixels.end * channels];
+        let step = self.output.step;
+        let values = self.output.row(rows.start - self.rows.start);
         let mut first = 0;
         for piece in input.chunks(layer.piece() * channels) {
             let pixels = piece.len() / channels;
@@ -209,7 +228,7 @@ impl Convolve<'_> {
                 widen_pixels(lanes, piece, channels, words);
                 words
             };
-            let output = &mut self.output.values[first * self.output.step..];
+            let output = &mut values[first * step..];
             lanes.gemm(&mut Run {
                 words,
                 starts: &[0],
@@ -217,16 +236,16 @@ impl Convolve<'_> {
                 pixels,
                 weights: &layer.packed,
                 output,
-                output_step: self.output.step,
+                output_step: step,
             });
-            layer.packed.look_up(output, self.output.step, pixels);
+            layer.packed.look_up(output, step, pixels);
             first += pixels;
         }
     }
 
     /// Row by row over the ring.
     #[inline(always)]
-    fn windowed<L: Lanes>(mut self, lanes: L) {
+    fn windowed<L: Lanes>(&mut self, lanes: L) {
         let Convolution { window, output, packed, pixel_words, .. } = self.layer;
         self.pad::<L>();
         let mut unread = self.layer.window.rows(self.rows.start).start;
@@ -240,7 +259,8 @@ impl Convolve<'_> {
             for (start, row) in starts.iter_mut().zip(under) {
                 *start = self.slot(row);
             }
-            let values = &mut self.output.values[index * output.width * self.output.step..];
+            let step = self.output.step;
+            let values = self.output.row(index);
             lanes.gemm(&mut Run {
                 words: self.scratch,
                 starts: &starts[..window.size[0]],
@@ -248,9 +268,9 @@ impl Convolve<'_> {
                 pixels: output.width,
                 weights: packed,
                 output: values,
-                output_step: self.output.step,
+                output_step: step,
             });
-            packed.look_up(values, self.output.step, output.width);
+            packed.look_up(values, step, output.width);
         }
     }
 

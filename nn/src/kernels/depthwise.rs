@@ -185,7 +185,7 @@ impl Work for Convolve<'_> {
             let first = under.start;
             let rows = from_fn(|i| &self.ring[layer.slot(first + i as isize)..][..layer.ring_row()]);
             let step = self.output.step;
-            let values = &mut self.output.values[index * layer.output.width * step..];
+            let values = self.output.row(index);
             if layer.window.stride[1] == 1 {
                 row::<L, 1>(lanes, layer, rows, values, step);
             } else {

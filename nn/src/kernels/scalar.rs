@@ -81,7 +81,7 @@ impl Lanes for Scalar {
 /// The arithmetic of every kernel: `clamp(round_half_even(sum * multiplier) + zero_point, low, high)`, the product
 /// rounded to `f32` before it is rounded to an integer.
 #[inline(always)]
-fn requantise(sum: i32, multiplier: f32, limits: Limits) -> u8 {
+pub(super) fn requantise(sum: i32, multiplier: f32, limits: Limits) -> u8 {
     let steps = (sum as f32 * multiplier).round_ties_even() as i32;
     let value = steps.saturating_add(i32::from(limits.zero_point));
     value.clamp(i32::from(limits.low), i32::from(limits.high)) as u8

@@ -1,5 +1,8 @@
 //! What the tensors of a file are while a plan is made.
 
+use std::fmt;
+use std::rc::Rc;
+
 use tract_onnx::pb::NodeProto;
 
 use super::{BufferId, FloatId};
@@ -32,6 +35,37 @@ pub(super) struct Bytes {
     pub(super) quantisation: Quantisation,
     /// Whether just one node reads them, so that they may be changed for its sake.
     pub(super) is_read_once: bool,
+    /// What is yet to be done to what they stand for.
+    pub(super) function: Option<Function>,
+}
+
+/// A function of single values.
+#[derive(Clone)]
+pub(super) struct Function(Rc<dyn Fn(f32) -> f32>);
+
+impl fmt::Debug for Function {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Function").finish_non_exhaustive()
+    }
+}
+
+impl Function {
+    pub(super) fn new(function: impl Fn(f32) -> f32 + 'static) -> Self {
+        Self(Rc::new(function))
+    }
+
+    /// The value of the function at `x`.
+    pub(super) fn at(&self, x: f32) -> f32 {
+        (self.0)(x)
+    }
+
+    /// This function of what `inner` makes, where there is such a one.
+    pub(super) fn of(self, inner: Option<Self>) -> Self {
+        match inner {
+            Some(inner) => Self::new(move |x| self.at(inner.at(x))),
+            None => self,
+        }
+    }
 }
 
 /// How values lie in memory.
@@ -67,6 +101,20 @@ impl Bytes {
     /// Values per pixel, or one where there are no pixels.
     pub(super) fn channels(&self) -> usize {
         if self.order == Order::ChannelsLast { self.shape[1] } else { 1 }
+    }
+
+    /// What each byte becomes in another quantisation, its function done.
+    pub(super) fn table_to(&self, to: Quantisation) -> Box<[u8; 256]> {
+        self.quantisation.table_to(to, |value| self.function_at(value))
+    }
+
+    /// What each byte stands for, its function done.
+    pub(super) fn table_to_floats(&self) -> Box<[f32; 256]> {
+        Box::new(std::array::from_fn(|byte| self.function_at(self.quantisation.dequantise(byte as u8))))
+    }
+
+    fn function_at(&self, value: f32) -> f32 {
+        self.function.as_ref().map_or(value, |function| function.at(value))
     }
 
     /// The lengths of the dimensions in the order in which they lie in memory.
@@ -108,6 +156,11 @@ impl Weights {
         let values = constant.integers()?;
         let steps = values.iter().enumerate().map(|(index, value)| value - zero_point(index)).collect();
         Some(Self { shape: constant.shape.clone(), steps, scales, axis })
+    }
+
+    /// Whether there is one scale for all, or one for each place along this axis.
+    pub(super) fn is_scaled_along(&self, axis: usize) -> bool {
+        self.scales.len() == 1 || self.axis == axis
     }
 
     /// The scale at a place along the axis.
