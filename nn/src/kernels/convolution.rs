@@ -11,6 +11,7 @@ use super::output::Output;
 use super::packed::{Layer, Packed};
 use super::requantisation::Requantisation;
 use super::window::{ImageShape, MAX_WINDOW, Window};
+use super::winograd::Winograd;
 use crate::error::{NnError, check_length};
 
 /// Words of activations that stay in cache while all weights pass over them.
@@ -52,6 +53,8 @@ pub struct Convolution {
     packed: Packed,
     /// Words per pixel of activations.
     pixel_words: usize,
+    /// In place of the packed weights, where it is faster.
+    winograd: Option<Box<Winograd>>,
 }
 
 impl Convolution {
@@ -78,6 +81,8 @@ impl Convolution {
         let patch = spec.window.size.iter().product::<usize>() * spec.input.channels;
         check_length("weights", patch * output.channels, spec.weights.len())?;
         let (packed, pixel_words) = kernel.run(Pack(spec))?;
+        let winograd = Winograd::new(kernel, spec, output, &packed).map(Box::new);
+        let packed = if winograd.is_some() { packed.without_weights() } else { packed };
         Ok(Self {
             kernel,
             input: spec.input,
@@ -86,6 +91,7 @@ impl Convolution {
             output,
             packed,
             pixel_words,
+            winograd,
         })
     }
 
@@ -94,19 +100,26 @@ impl Convolution {
         self.output
     }
 
-    /// Multiplications of one run.
+    #[cfg(test)]
+    pub(super) fn packed(&self) -> &Packed {
+        &self.packed
+    }
+
+    /// Multiplications of one run, as the definition counts them.
     pub fn multiplications(&self) -> usize {
         self.output.len() * self.window.size.iter().product::<usize>() * self.input.channels
     }
 
     /// Bytes that the packed parameters take.
     pub fn bytes(&self) -> usize {
-        self.packed.bytes()
+        self.winograd.as_ref().map_or_else(|| self.packed.bytes(), |winograd| winograd.bytes())
     }
 
     /// Words of scratch memory that a run needs.
     pub fn scratch_words(&self) -> usize {
-        if self.window.is_pointwise() {
+        if let Some(winograd) = &self.winograd {
+            winograd.scratch_words()
+        } else if self.window.is_pointwise() {
             self.piece().min(self.output.height * self.output.width) * self.pixel_words
         } else {
             self.window.size[0] * self.ring_row()
@@ -130,7 +143,10 @@ impl Convolution {
         let found = scratch.len();
         let scratch =
             scratch.get_mut(..needed).ok_or(NnError::Length { what: "scratch", expected: needed, found })?;
-        self.kernel.run(Convolve { layer: self, rows, input, output, scratch });
+        match &self.winograd {
+            Some(winograd) => winograd.run_rows(self.kernel, rows, input, output, scratch),
+            None => self.kernel.run(Convolve { layer: self, rows, input, output, scratch }),
+        }
         Ok(())
     }
 

@@ -23,6 +23,7 @@ mod resample;
 mod scalar;
 mod table;
 mod window;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions; each block says why it may use them")]
 mod x86;

@@ -80,6 +80,20 @@ impl Packed {
         })
     }
 
+    /// All but the weights, for layers that have them in another form.
+    pub(super) fn without_weights(&self) -> Self {
+        Self {
+            blocks: Vec::new(),
+            segments: 0,
+            words: 0,
+            channels: self.channels,
+            offsets: self.offsets.clone(),
+            multipliers: self.multipliers.clone(),
+            limits: self.limits,
+            table: self.table.clone(),
+        }
+    }
+
     /// Panels of sixteen output channels.
     pub(super) fn panels(&self) -> usize {
         self.offsets.len()

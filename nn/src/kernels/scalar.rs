@@ -4,7 +4,7 @@ use std::array::from_fn;
 
 use super::block::{Block, LANES, Word};
 use super::gemm::{Run, strip};
-use super::lanes::{Lanes, Limits};
+use super::lanes::{Lanes, Limits, WideLanes};
 
 /// The vector unit of no particular processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +75,59 @@ impl Lanes for Scalar {
             let pixel = strip::<_, 4, 1>(self, run, 0, panel);
             strip::<_, 1, 1>(self, run, pixel, panel);
         }
+    }
+}
+
+impl WideLanes for Scalar {
+    type Wide = [i16; LANES];
+
+    #[inline(always)]
+    fn wide(self, bytes: &[u8; LANES]) -> Self::Wide {
+        bytes.map(i16::from)
+    }
+
+    #[inline(always)]
+    fn plus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    fn minus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    fn words(self, values: Self::Wide) -> [Word; LANES / 2] {
+        from_fn(|pair| {
+            let ([a, b], [c, d]) = (values[2 * pair].to_ne_bytes(), values[2 * pair + 1].to_ne_bytes());
+            [a, b, c, d]
+        })
+    }
+
+    #[inline(always)]
+    fn dot_pairs(self, sums: Self::Sums, [a, b, c, d]: Word, block: &Block) -> Self::Sums {
+        let activations = [[a, b], [c, d]].map(|bytes| i32::from(i16::from_ne_bytes(bytes)));
+        let weights = block.0.as_chunks::<2>().0;
+        from_fn(|lane| {
+            let product =
+                |depth: usize| activations[depth] * i32::from(i16::from_ne_bytes(weights[2 * lane + depth]));
+            sums[lane].wrapping_add(product(0)).wrapping_add(product(1))
+        })
+    }
+
+    #[inline(always)]
+    fn sum(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        from_fn(|lane| a[lane].wrapping_add(b[lane]))
+    }
+
+    #[inline(always)]
+    fn difference(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        from_fn(|lane| a[lane].wrapping_sub(b[lane]))
+    }
+
+    #[inline(always)]
+    fn quarter(self, sums: Self::Sums) -> Self::Sums {
+        sums.map(|sum| sum >> 2)
     }
 }
 

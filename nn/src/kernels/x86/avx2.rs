@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 
 use super::super::block::{Block, LANES, Word};
 use super::super::gemm::{Run, strip};
-use super::super::lanes::{Lanes, Limits};
+use super::super::lanes::{Lanes, Limits, WideLanes};
 use super::{Sixteen, broadcast, finish, halves, load_bytes, load_sums};
 
 /// Proof of AVX2.
@@ -55,7 +55,7 @@ impl Lanes for Avx2 {
     }
 
     fn block(weight: impl Fn(usize, usize) -> i8) -> Block {
-        Block::of_pairs(weight)
+        Block::of_pairs(|lane, depth| weight(lane, depth).into())
     }
 
     #[inline(always)]
@@ -102,6 +102,59 @@ impl Lanes for Avx2 {
             let pixel = strip::<_, 2, 1>(self, run, pixel, panel);
             strip::<_, 1, 1>(self, run, pixel, panel);
         }
+    }
+}
+
+impl WideLanes for Avx2 {
+    type Wide = __m256i;
+
+    #[inline(always)]
+    fn wide(self, bytes: &[u8; LANES]) -> Self::Wide {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_cvtepu8_epi16(load_bytes(bytes)) }
+    }
+
+    #[inline(always)]
+    fn plus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_add_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn minus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_sub_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn words(self, values: Self::Wide) -> [Word; LANES / 2] {
+        let mut words = [Word::default(); LANES / 2];
+        // SAFETY: the token proves AVX2; eight words are 32 bytes, and this store needs no alignment.
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), values) };
+        words
+    }
+
+    #[inline(always)]
+    fn dot_pairs(self, sums: Self::Sums, word: Word, block: &Block) -> Self::Sums {
+        self.dot(sums, word, block)
+    }
+
+    #[inline(always)]
+    fn sum(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        // SAFETY: the token proves AVX2.
+        unsafe { [_mm256_add_epi32(a[0], b[0]), _mm256_add_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn difference(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        // SAFETY: the token proves AVX2.
+        unsafe { [_mm256_sub_epi32(a[0], b[0]), _mm256_sub_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn quarter(self, sums: Self::Sums) -> Self::Sums {
+        // SAFETY: the token proves AVX2.
+        unsafe { [_mm256_srai_epi32::<2>(sums[0]), _mm256_srai_epi32::<2>(sums[1])] }
     }
 }
 
