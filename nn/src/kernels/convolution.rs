@@ -80,9 +80,9 @@ impl Convolution {
         }
         let patch = spec.window.size.iter().product::<usize>() * spec.input.channels;
         check_length("weights", patch * output.channels, spec.weights.len())?;
-        let (packed, pixel_words) = kernel.run(Pack(spec))?;
-        let winograd = Winograd::new(kernel, spec, output, &packed).map(Box::new);
-        let packed = if winograd.is_some() { packed.without_weights() } else { packed };
+        let without_weights = Winograd::suits(kernel, spec);
+        let (packed, pixel_words) = kernel.run(Pack { spec, without_weights })?;
+        let winograd = without_weights.then(|| Box::new(Winograd::new(spec, output, packed.clone())));
         Ok(Self {
             kernel,
             input: spec.input,
@@ -169,32 +169,39 @@ impl Convolution {
     }
 }
 
-/// Packs weights for a kernel; returns them with the words that a pixel of activations takes.
-struct Pack<'a, 'b>(&'a ConvolutionSpec<'b>);
+/// Packs weights for a kernel, unless they go to Winograd's form; returns them with the words that a pixel of activations
+/// takes.
+struct Pack<'a, 'b> {
+    spec: &'a ConvolutionSpec<'b>,
+    without_weights: bool,
+}
 
 impl Work for Pack<'_, '_> {
     type Output = Result<(Packed, usize), NnError>;
 
     #[inline(always)]
     fn on<L: Lanes>(self, _: L) -> Self::Output {
-        let Self(spec) = self;
+        let Self { spec, without_weights } = self;
         let channels = spec.input.channels;
         let pixel_words = channels.div_ceil(L::DEPTH);
         let [rows, columns] = spec.window.size;
-        let packed = Packed::new::<L, _>(&Layer {
+        let layer = Layer {
             channels: spec.output_channels,
             segments: rows,
             words: columns * pixel_words,
-            weight: |output, row, place| {
-                let (column, channel) = (place / (pixel_words * L::DEPTH), place % (pixel_words * L::DEPTH));
-                let pixel = (output * rows + row) * columns + column;
-                if channel < channels { spec.weights[pixel * channels + channel] } else { 0 }
+            weights: spec.weights,
+            places: |row, word| {
+                let [column, first] = [word / pixel_words, word % pixel_words * L::DEPTH];
+                let pixel = (row * columns + column) * channels;
+                pixel + first..pixel + (first + L::DEPTH).min(channels)
             },
             bias: spec.bias,
             zero_point: spec.input_zero_point,
             requantisation: spec.requantisation,
-        })?;
-        Ok((packed, pixel_words))
+        };
+        let packed =
+            if without_weights { Packed::without_weights(&layer) } else { Packed::new::<L, _>(&layer) };
+        Ok((packed?, pixel_words))
     }
 }
 

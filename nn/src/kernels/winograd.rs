@@ -50,42 +50,26 @@ pub(super) struct Winograd {
 }
 
 impl Winograd {
-    /// The convolution, where it is one of these, worth it on this kernel, and small enough for 32 bits. `packed` has its
-    /// offsets and multipliers.
-    pub(super) fn new(
-        kernel: Kernel,
-        spec: &ConvolutionSpec<'_>,
-        output: ImageShape,
-        packed: &Packed,
-    ) -> Option<Self> {
-        let is_suited = kernel.gains_by_winograd()
+    /// Whether a convolution is one of these, worth it on this kernel, and small enough for 32 bits.
+    pub(super) fn suits(kernel: Kernel, spec: &ConvolutionSpec<'_>) -> bool {
+        kernel.gains_by_winograd()
             && spec.window.size == [3; 2]
             && spec.window.stride == [1; 2]
             && spec.input.channels >= FEWEST_CHANNELS
-            && spec.output_channels >= FEWEST_CHANNELS;
-        if !is_suited {
-            return None;
-        }
-        Self::of(spec, output, packed)
+            && spec.output_channels >= FEWEST_CHANNELS
+            && fits(spec)
     }
 
-    fn of(spec: &ConvolutionSpec<'_>, output: ImageShape, packed: &Packed) -> Option<Self> {
-        let patch = 9 * spec.input.channels;
-        let fits = |filter: &[i8]| {
-            let magnitude: i64 = filter.iter().map(|&weight| i64::from(weight).abs()).sum();
-            4 * 255 * magnitude <= i64::from(i32::MAX)
-        };
-        if !spec.weights.chunks_exact(patch).all(fits) {
-            return None;
-        }
-        Some(Self {
+    /// Packs a convolution; `packed` is all of it but the weights.
+    pub(super) fn new(spec: &ConvolutionSpec<'_>, output: ImageShape, packed: Packed) -> Self {
+        Self {
             input: spec.input,
             input_zero_point: spec.input_zero_point,
             window: spec.window,
             output,
             blocks: pack(spec),
-            packed: packed.without_weights(),
-        })
+            packed,
+        }
     }
 
     /// Bytes that the packed parameters take.
@@ -121,6 +105,14 @@ impl Winograd {
     ) {
         kernel.run_wide(Convolve { layer: self, rows, input, output, scratch });
     }
+}
+
+/// Whether four times the sum of products stays within 32 bits for all activations.
+fn fits(spec: &ConvolutionSpec<'_>) -> bool {
+    spec.weights.chunks_exact(9 * spec.input.channels).all(|filter| {
+        let magnitude: i64 = filter.iter().map(|&weight| i64::from(weight).abs()).sum();
+        4 * 255 * magnitude <= i64::from(i32::MAX)
+    })
 }
 
 /// Four times `G g G^T` for every filter, in pairs of input channels.
@@ -396,7 +388,8 @@ mod tests {
         let mut expected = vec![0; shape.len()];
         let mut scratch = vec![Word::default(); direct.scratch_words()];
         direct.run(image, Output::whole(&mut expected, shape), &mut scratch).unwrap();
-        let layer = Winograd::of(spec, shape, direct.packed()).unwrap();
+        assert!(fits(spec));
+        let layer = Winograd::new(spec, shape, direct.packed().clone());
         let split = split % shape.height;
         for kernel in Kernel::available() {
             let mut scratch = vec![Word::default(); layer.scratch_words()];

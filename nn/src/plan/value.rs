@@ -152,9 +152,13 @@ impl Weights {
             return None;
         }
         let inner: usize = constant.shape.iter().skip(axis + 1).product();
-        let zero_point = |index: usize| zero_points[index / inner % along % zero_points.len()];
-        let values = constant.integers()?;
-        let steps = values.iter().enumerate().map(|(index, value)| value - zero_point(index)).collect();
+        let mut steps = constant.integers()?;
+        if zero_points.iter().any(|&zero_point| zero_point != 0) {
+            for (place, steps) in steps.chunks_mut(inner.max(1)).enumerate() {
+                let zero_point = zero_points[place % along % zero_points.len()];
+                steps.iter_mut().for_each(|step| *step -= zero_point);
+            }
+        }
         Some(Self { shape: constant.shape.clone(), steps, scales, axis })
     }
 
