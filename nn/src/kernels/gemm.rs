@@ -84,12 +84,13 @@ pub(super) fn accumulate<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     (blocks, panel): (&[Block], usize),
     depth: usize,
 ) -> [[L::Sums; PANELS]; PIXELS] {
-    let words = &words[..(PIXELS - 1) * pixel + depth];
-    let blocks = &blocks[..(PANELS - 1) * panel + depth];
+    // One slice for each, so that a loop over them needs no arithmetic for addresses.
+    let words: [&[Word]; PIXELS] = from_fn(|i| &words[i * pixel..][..depth]);
+    let blocks: [&[Block]; PANELS] = from_fn(|j| &blocks[j * panel..][..depth]);
     for k in 0..depth {
-        let blocks: [&Block; PANELS] = from_fn(|j| at(blocks, j * panel + k));
-        for (i, sums) in sums.iter_mut().enumerate() {
-            let word = *at(words, i * pixel + k);
+        let blocks: [&Block; PANELS] = from_fn(|j| at(blocks[j], k));
+        for (words, sums) in words.iter().zip(&mut sums) {
+            let word = *at(words, k);
             for (sums, block) in sums.iter_mut().zip(blocks) {
                 *sums = dot(*sums, word, block);
             }
