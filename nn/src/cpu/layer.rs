@@ -41,13 +41,6 @@ impl Layer {
         }
     }
 
-    pub(super) fn multiplications(&self) -> usize {
-        match self {
-            Self::Dense(layer) => layer.multiplications(),
-            Self::Depthwise(layer) => layer.multiplications(),
-        }
-    }
-
     /// Bytes that the packed parameters take.
     pub(super) fn bytes(&self) -> usize {
         match self {

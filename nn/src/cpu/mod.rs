@@ -92,17 +92,17 @@ impl Executor {
         let step = &self.plan.steps[index];
         let buffers = step.op.reads().into_iter().chain(step.op.writes());
         let floats = step.op.floats().into_iter().map(|id| size_of_val(&*self.floats[id]));
-        let (multiply_adds, parameter_bytes) = match (&step.op, &self.layers[index]) {
-            (Op::Float { model, .. }, _) => (model.multiply_adds(), model.parameter_bytes()),
-            (_, Some(layer)) => (layer.multiplications() as u64, layer.bytes()),
-            (_, None) => (0, 0),
+        let parameter_bytes = match (&step.op, &self.layers[index]) {
+            (Op::Float { model, .. }, _) => model.parameter_bytes(),
+            (_, Some(layer)) => layer.bytes(),
+            (_, None) => 0,
         };
         let is_float = matches!(step.op, Op::Float { .. });
         StepInfo {
             node: &step.node,
             op: step.op.name(),
             kernel: if is_float { "tract" } else { self.kernel.name() },
-            multiply_adds,
+            multiply_adds: step.op.multiply_adds(),
             parameter_bytes,
             activation_bytes: buffers.map(|id| self.plan.buffers[id].length).chain(floats).sum(),
             is_float,

@@ -6,6 +6,7 @@ use tract_onnx::pb::NodeProto;
 
 use super::images::{image, numbers, window};
 use super::lower::Lowering;
+use super::narrow::widened;
 use super::tail::Tail;
 use super::value::{Order, Value, Weights};
 use super::{ConvolutionLayer, Op, View};
@@ -39,7 +40,9 @@ impl Lowering<'_> {
             weights: if is_depthwise { in_bytes(&weights.steps)? } else { channels_last(weights)? },
             bias: self.bias(node, input.quantisation, weights, output_channels)?,
             requantisation: requantisation(&tail, input.quantisation, weights, output_channels),
+            multiply_adds: (weights.steps.len() * height * width) as u64,
         };
+        let layer = if is_depthwise { layer } else { widened(layer) };
         let shape = vec![1, output_channels, height, width];
         let bytes = self.new_bytes(shape, Order::ChannelsLast, tail.quantisation);
         let output = View::whole(bytes.buffer, ImageShape { height, width, channels: output_channels });
@@ -68,6 +71,7 @@ impl Lowering<'_> {
         let [height, width] = transposed.output;
         let requantisation = requantisation(&tail, input.quantisation, weights, output_channels);
         let bias = self.bias(node, input.quantisation, weights, output_channels)?;
+        let phases = transposed.stride.iter().product::<usize>();
         let phase = |phase: [usize; 2]| {
             let window = transposed.window(phase)?;
             let layer = ConvolutionLayer {
@@ -78,11 +82,12 @@ impl Lowering<'_> {
                 weights: transposed.weights(phase, weights)?,
                 bias: bias.clone(),
                 requantisation: requantisation.clone(),
+                multiply_adds: (weights.steps.len() * image.height * image.width) as u64 / phases as u64,
             };
             Some((phase, layer))
         };
         let [rows, columns] = transposed.stride;
-        let phases = (0..rows * columns).map(|index| phase([index / columns, index % columns]));
+        let phases = (0..phases).map(|index| phase([index / columns, index % columns]));
         let phases = phases.collect::<Option<Vec<_>>>()?;
         let shape = vec![1, output_channels, height, width];
         let bytes = self.new_bytes(shape, Order::ChannelsLast, tail.quantisation);

@@ -6,6 +6,7 @@ mod images;
 mod in_place;
 mod layers;
 mod lower;
+mod narrow;
 mod tail;
 mod value;
 
@@ -234,6 +235,8 @@ pub struct ConvolutionLayer {
     pub bias: Vec<i32>,
     /// From sums to outputs.
     pub requantisation: Requantisation,
+    /// Multiplications of a run, as the network defines the layer; its form here may have more, by weights of zero.
+    pub multiply_adds: u64,
 }
 
 /// A tensor that is part of a concatenation.
@@ -261,6 +264,15 @@ impl Op {
             Self::Map { .. } => "Map",
             Self::Concatenate { .. } => "Concat",
             Self::Float { model, .. } => model.name(),
+        }
+    }
+
+    /// Multiplications of activations with weights, each with an addition.
+    pub fn multiply_adds(&self) -> u64 {
+        match self {
+            Self::Convolve { layer, .. } | Self::ConvolveDepthwise { layer, .. } => layer.multiply_adds,
+            Self::Float { model, .. } => model.multiply_adds(),
+            _ => 0,
         }
     }
 
