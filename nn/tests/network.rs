@@ -119,7 +119,8 @@ fn layers_of_images_run_on_bytes_and_within_a_step_of_floats() {
         let network = run(&model, kernel);
         assert_eq!(network.plan().float_ops().collect::<Vec<_>>(), [""; 0], "{kernel}");
         // Means go through three roundings; sigmoids are a quarter as steep as their arguments.
-        for (index, step) in [OUTPUT_SCALE, OUTPUT_SCALE / 4.0, OUTPUT_SCALE].into_iter().enumerate() {
+        let steps = [OUTPUT_SCALE, OUTPUT_SCALE / 4.0, OUTPUT_SCALE, SCALE];
+        for (index, step) in steps.into_iter().enumerate() {
             let (found, expected) = (network.output(index), &expected[index]);
             assert_eq!(found.len(), expected.len());
             let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);

@@ -261,7 +261,7 @@ impl Convolve<'_> {
                 output,
                 output_step: step,
             });
-            layer.packed.look_up(output, step, pixels);
+            layer.packed.look_up(lanes, output, step, pixels);
             first += pixels;
         }
     }
@@ -293,7 +293,7 @@ impl Convolve<'_> {
                 output: values,
                 output_step: step,
             });
-            packed.look_up(values, step, output.width);
+            packed.look_up(lanes, values, step, output.width);
         }
     }
 

@@ -197,7 +197,7 @@ impl Work for Convolve<'_> {
             } else {
                 row::<L, 2>(lanes, layer, rows, values, step);
             }
-            layer.packed.look_up(values, step, layer.output.width);
+            layer.packed.look_up(lanes, values, step, layer.output.width);
         }
     }
 }

@@ -61,6 +61,14 @@ pub(super) trait Lanes: Copy {
     /// Sums to output values: times the channel's multiplier, rounded half to even, plus the zero point, clamped.
     fn finish(self, sums: Self::Sums, multipliers: &[f32; LANES], limits: Limits) -> [u8; LANES];
 
+    /// Replaces each byte with what the table has for it.
+    #[inline(always)]
+    fn look_up(self, table: &[u8; 256], values: &mut [u8]) {
+        for value in values {
+            *value = table[usize::from(*value)];
+        }
+    }
+
     /// Convolves a run of pixels, in tiles that suit the number of registers.
     fn gemm(self, run: &mut Run<'_>);
 }

@@ -141,12 +141,14 @@ impl Packed {
 
     /// Replaces the values of `pixels` outputs, `step` apart, as the table says where there is one.
     #[inline(always)]
-    pub(super) fn look_up(&self, output: &mut [u8], step: usize, pixels: usize) {
+    pub(super) fn look_up<L: Lanes>(&self, lanes: L, output: &mut [u8], step: usize, pixels: usize) {
         let Some(table) = &self.table else { return };
+        if step == self.channels {
+            lanes.look_up(table, &mut output[..pixels * step]);
+            return;
+        }
         for pixel in output.chunks_mut(step).take(pixels) {
-            for value in &mut pixel[..self.channels] {
-                *value = table[usize::from(*value)];
-            }
+            lanes.look_up(table, &mut pixel[..self.channels]);
         }
     }
 }

@@ -28,8 +28,8 @@ pub struct Between {
 
 /// An image between the pixels of another one: bilinear interpolation.
 ///
-/// Rows are interpolated first, to a byte's 1 / 2048, then columns; the result is rounded half up. The bytes stand for what
-/// they stood for before.
+/// Places count in 1 / 2048 of a pixel; beyond that the result is exact until it is rounded, halves to even. The bytes stand
+/// for what they stood for before.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interpolation {
     input: ImageShape,
@@ -172,7 +172,9 @@ fn between(corners: [[&[u8]; 2]; 2], rows: [i32; 2], columns: [i32; 2], output: 
         let blend = |[x, y]: [i32; 2], [of_x, of_y]: [i32; 2]| x * of_x + y * of_y;
         let top = blend([a.into(), b.into()], columns);
         let bottom = blend([c.into(), d.into()], columns);
-        *output = ((blend([top, bottom], rows) + (1 << (BITS - 1))) >> BITS) as u8;
+        let value = blend([top, bottom], rows);
+        // Halves to even, as `QuantizeLinear` has it: a half goes up where what is below it is odd.
+        *output = ((value + (1 << (BITS - 1)) - 1 + ((value >> BITS) & 1)) >> BITS) as u8;
     }
 }
 
@@ -219,7 +221,7 @@ mod tests {
                     let (dv, du) = (v.fract(), u.fract());
                     for channel in 0..2 {
                         let row = |y| at(y, left, channel) * (1.0 - du) + at(y, right, channel) * du;
-                        let expected = (row(top) * (1.0 - dv) + row(below) * dv + 0.5).floor();
+                        let expected = (row(top) * (1.0 - dv) + row(below) * dv).round_ties_even();
                         assert_eq!(
                             f64::from(output[(y * 8 + x) * 2 + channel]),
                             expected,

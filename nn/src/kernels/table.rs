@@ -19,10 +19,11 @@ impl Work for LookUp<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn on<L: Lanes>(self, _: L) {
-        for (output, &input) in self.output.iter_mut().zip(self.input) {
-            *output = self.table[usize::from(input)];
-        }
+    fn on<L: Lanes>(self, lanes: L) {
+        let length = self.output.len().min(self.input.len());
+        let output = &mut self.output[..length];
+        output.copy_from_slice(&self.input[..length]);
+        lanes.look_up(self.table, output);
     }
 }
 

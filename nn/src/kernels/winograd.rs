@@ -181,7 +181,7 @@ impl WideWork for Convolve<'_> {
         }
         let [step, width] = [self.output.step, self.layer.output.width];
         for index in 0..self.rows.len() {
-            self.layer.packed.look_up(self.output.row(index), step, width);
+            self.layer.packed.look_up(lanes, self.output.row(index), step, width);
         }
     }
 }

@@ -45,7 +45,8 @@ impl Lowering<'_> {
         let layer = if is_depthwise { layer } else { widened(layer) };
         let shape = vec![1, output_channels, height, width];
         let bytes = self.new_bytes(shape, Order::ChannelsLast, tail.quantisation);
-        let output = View::whole(bytes.buffer, ImageShape { height, width, channels: output_channels });
+        let (buffer, row_step) = (bytes.buffer, width * output_channels);
+        let output = View { buffer, first: 0, step: layer.output_channels, row_step };
         let (input, layer) = (input.buffer, Box::new(layer));
         self.push(
             node,

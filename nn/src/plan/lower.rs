@@ -109,7 +109,7 @@ impl<'g> Lowering<'g> {
             shape,
             order,
             quantisation,
-            is_read_once: false,
+            is_read_once: true,
             function: None,
         }
     }
@@ -171,7 +171,8 @@ impl<'g> Lowering<'g> {
             Value::Weights(Weights::new(self.graph, node, constant)?)
         } else if let Some(Value::Bytes(bytes)) = self.values.get(&node.input[0]) {
             let readers = [&node.input[0], &node.output[0]];
-            let is_read_once = readers.iter().all(|name| self.graph.only_reader(name).is_some());
+            let is_read_once =
+                bytes.is_read_once && readers.iter().all(|name| self.graph.only_reader(name).is_some());
             Value::Dequantised(Bytes {
                 quantisation: quantisation(self.graph, node)?,
                 is_read_once,

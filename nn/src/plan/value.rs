@@ -33,7 +33,8 @@ pub(super) struct Bytes {
     pub(super) order: Order,
     /// What they stand for.
     pub(super) quantisation: Quantisation,
-    /// Whether just one node reads them, so that they may be changed for its sake.
+    /// Whether just one node reads them, and each tensor whose rows and columns they are, so that they may be changed for
+    /// its sake.
     pub(super) is_read_once: bool,
     /// What is yet to be done to what they stand for.
     pub(super) function: Option<Function>,

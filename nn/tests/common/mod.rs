@@ -224,11 +224,13 @@ pub fn every_image_layer() -> ModelProto {
     let x = b.node("Elu", &[&x], &[]);
     let x = b.doubled(&x, "nearest", "asymmetric");
     let x = b.through_bytes(&x, OUTPUT_SCALE, 30);
+    let narrow = b.convolution(&x, [10, 4], 3, 1);
+    let narrow = b.through_bytes(&narrow, SCALE, 128);
     let places = [[0, 0], [7, 7], [2, 3]].map(|places| b.integers(&places));
     let x = b.node("Slice", &[&x, &places[0], &places[1], &places[2]], &[]);
     let x = b.through_bytes(&x, OUTPUT_SCALE, 30);
     let x = b.node("Concat", &[&x, &skip], &[("axis", &[1])]);
-    let both = b.through_bytes(&x, OUTPUT_SCALE, 100);
+    let both = b.through_bytes(&x, OUTPUT_SCALE, 30);
     let x = b.transposed(&both, [18, 6], 4, &[("strides", &[2, 2]), ("pads", &[1, 1, 1, 1])]);
     let x = b.node("Relu", &[&x], &[]);
     let x = b.through_bytes(&x, OUTPUT_SCALE, 0);
@@ -243,7 +245,7 @@ pub fn every_image_layer() -> ModelProto {
     let all = b.node("GlobalAveragePool", &[&both], &[]);
     let all = b.through_bytes(&all, OUTPUT_SCALE / 3.0, 90);
     let all = b.node("Sigmoid", &[&all], &[]);
-    b.model(&[1, 3, SIDE, SIDE], &[&mean, &all, &y])
+    b.model(&[1, 3, SIDE, SIDE], &[&mean, &all, &y, &narrow])
 }
 
 /// An image of smooth random values.

@@ -93,6 +93,12 @@ impl Lanes for Avx2 {
         unsafe { finish(sums, multipliers, limits) }
     }
 
+    #[inline(always)]
+    fn look_up(self, table: &[u8; 256], values: &mut [u8]) {
+        // SAFETY: the token proves AVX2.
+        unsafe { look_up(table, values) }
+    }
+
     /// Six pixels by sixteen channels: twelve registers of sums, two of weights, one of activations.
     #[inline(always)]
     fn gemm(self, run: &mut Run<'_>) {
@@ -187,5 +193,31 @@ fn widen(bytes: &[u8], words: &mut [Word]) {
     }
     for (&[first, second], word) in rest.as_chunks().0.iter().zip(narrow) {
         *word = Avx2::word([first, second, 0, 0]);
+    }
+}
+
+/// Looks up each byte in all sixteen rows of the table at once, thirty-two bytes at a time; what does not belong to a row
+/// comes out of it as zero.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up(table: &[u8; 256], values: &mut [u8]) {
+    let rows = table.as_chunks::<LANES>().0;
+    let (vectors, rest) = values.as_chunks_mut::<{ 2 * LANES }>();
+    for vector in vectors {
+        // SAFETY: thirty-two bytes; this load needs no alignment.
+        let bytes = unsafe { _mm256_loadu_si256(vector.as_ptr().cast()) };
+        let mut found = _mm256_setzero_si256();
+        for (index, row) in rows.iter().enumerate() {
+            let row = _mm256_broadcastsi128_si256(load_bytes(row));
+            // Bytes of this row are below 16 now; added to 0x70, all others have the top bit, which looks up a zero.
+            let places = _mm256_xor_si256(bytes, _mm256_set1_epi8((16 * index as u8).cast_signed()));
+            let places = _mm256_adds_epu8(places, _mm256_set1_epi8(0x70));
+            found = _mm256_or_si256(found, _mm256_shuffle_epi8(row, places));
+        }
+        // SAFETY: thirty-two bytes; this store needs no alignment.
+        unsafe { _mm256_storeu_si256(vector.as_mut_ptr().cast(), found) };
+    }
+    for value in rest {
+        *value = table[usize::from(*value)];
     }
 }
