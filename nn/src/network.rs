@@ -12,7 +12,8 @@ use crate::plan::{Plan, lower};
 use crate::step_info::StepInfo;
 use crate::workers::Workers;
 
-/// A network with all memory that it needs. A run takes no memory as long as no node runs in float.
+/// A network with all memory that it needs. A run takes no memory as long as no node runs in float and one thread does the
+/// work; the queue of a pool of threads may take some now and then.
 ///
 /// ```no_run
 /// use kestrel_nn::{Network, NnError, kernels::Kernel};
