@@ -5,10 +5,10 @@ export CARGO_TARGET_DIR
 KESTREL := $(CARGO_TARGET_DIR)/release/kestrel
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test build bench setup install
+.PHONY: help demo test build bench bench-engine check-memory setup install
 
 help: ## This list
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 demo: build ## Fly the synthetic world: table, report and recording in runs/demo
 	$(KESTREL) demo --out runs/demo
@@ -23,6 +23,12 @@ build: setup ## The kestrel binary, optimised
 
 bench: setup ## Ratios: hops of the graph, the synthetic world, the odometry
 	cargo bench --workspace --locked
+
+bench-engine: setup ## Kestrel's engine beside onnxruntime and OpenVINO, in a table
+	bench/engine/run.sh
+
+check-memory: setup ## The engine's kernels under valgrind
+	scripts/memory_check.sh
 
 install: setup ## kestrel into ~/.cargo/bin
 	cargo install --path . --locked

@@ -99,7 +99,6 @@ struct Layer {
     packed: Packed,
     input: Vec<u8>,
     output: Vec<u8>,
-    channels: usize,
 }
 
 impl Layer {
@@ -128,11 +127,11 @@ impl Layer {
             Packed::Dense(Convolution::new(kernel, &spec)?)
         };
         let output = vec![0; packed.output().len()];
-        Ok(Self { kind, packed, input: (0..input.len()).map(|_| rng.u8(..)).collect(), output, channels })
+        Ok(Self { kind, packed, input: (0..input.len()).map(|_| rng.u8(..)).collect(), output })
     }
 
     fn run(&mut self, scratch: &mut [Word]) -> Result<(), NnError> {
-        let output = Output::whole(&mut self.output, self.channels);
+        let output = Output::whole(&mut self.output, self.packed.output());
         match &self.packed {
             Packed::Dense(layer) => layer.run(&self.input, output, scratch),
             Packed::Depthwise(layer) => layer.run(&self.input, output, scratch),

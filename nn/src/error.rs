@@ -47,6 +47,14 @@ pub enum NnError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Threads that can't be had.
+    #[error("expected threads for a network, found {threads}: {problem}")]
+    Threads {
+        /// How many were asked for.
+        threads: usize,
+        /// Why not.
+        problem: String,
+    },
     /// A channel whose sums or rescaled results don't fit 32 bits, or whose scale is no positive number.
     #[error(
         "expected sums and results of 32 bits, found channel {channel} to reach {reach} times {multiplier}"

@@ -10,10 +10,13 @@ pub mod kernels;
 mod network;
 mod onnx;
 pub mod plan;
+mod step_info;
 mod tensor;
+mod workers;
 
 pub use error::NnError;
-pub use float::FloatOp;
+pub use float::{FloatNode, FloatOp};
 pub use network::Network;
 pub use onnx::Port;
+pub use step_info::StepInfo;
 pub use tensor::{Tensor, TensorError};

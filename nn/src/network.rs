@@ -2,14 +2,18 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use crate::cpu::Executor;
 use crate::error::NnError;
 use crate::kernels::Kernel;
 use crate::onnx::{Graph, Port};
 use crate::plan::{Plan, lower};
+use crate::step_info::StepInfo;
+use crate::workers::Workers;
 
-/// A network with all memory that it needs. A run takes no memory as long as no node runs in float.
+/// A network with all memory that it needs. A run takes no memory as long as no node runs in float and one thread does the
+/// work; the queue of a pool of threads may take some now and then.
 ///
 /// ```no_run
 /// use kestrel_nn::{Network, NnError, kernels::Kernel};
@@ -67,17 +71,45 @@ impl Network {
         self.executor.floats(self.executor.plan().outputs[index].1)
     }
 
+    /// Has the rows of its layers shared among a fixed pool of `threads`; one until then. Results stay the same to the bit.
+    ///
+    /// # Errors
+    /// [`NnError::Threads`] for none at all, or where the system does not give them.
+    pub fn with_threads(mut self, threads: usize) -> Result<Self, NnError> {
+        self.executor.use_workers(Workers::new(threads)?);
+        Ok(self)
+    }
+
+    /// Threads that share its work.
+    pub fn threads(&self) -> usize {
+        self.executor.threads()
+    }
+
     /// Computes the outputs.
     ///
     /// # Errors
     /// [`NnError::File`] where a node in float fails.
     pub fn run(&mut self) -> Result<(), NnError> {
-        (0..self.steps()).try_for_each(|index| self.step(index))
+        self.executor.run()
     }
 
-    /// Steps of a run.
-    pub fn steps(&self) -> usize {
-        self.executor.plan().steps.len()
+    /// Computes the outputs and tells how long each step took, by the clock on the wall.
+    ///
+    /// # Errors
+    /// See [`Network::run`].
+    pub fn run_timed(&mut self) -> Result<Vec<Duration>, NnError> {
+        let steps = self.executor.plan().steps.len();
+        let timed = |index| {
+            let start = Instant::now();
+            self.executor.step(index)?;
+            Ok(start.elapsed())
+        };
+        (0..steps).map(timed).collect()
+    }
+
+    /// What each step of a run does and takes, in order.
+    pub fn steps(&self) -> impl ExactSizeIterator<Item = StepInfo<'_>> {
+        (0..self.executor.plan().steps.len()).map(|index| self.executor.step_info(index))
     }
 
     /// Takes one step of a run, for a scheduler that puts other work between them. They count from 0 and must be taken

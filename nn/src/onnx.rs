@@ -91,6 +91,11 @@ impl Graph {
         }
     }
 
+    /// The nodes that read `tensor`.
+    pub(crate) fn readers(&self, tensor: &str) -> &[usize] {
+        self.readers.get(tensor).map_or(&[], Vec::as_slice)
+    }
+
     /// The constant that is input `index` of `node`.
     pub(crate) fn constant(&self, node: &NodeProto, index: usize) -> Option<&Constant> {
         self.constants.get(node.input.get(index)?)

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Builder, OUTPUT_SCALE, SCALE, SIDE, bytes, every_layer, image, in_floats};
+use common::{Builder, OUTPUT_SCALE, SCALE, SIDE, bytes, every_image_layer, every_layer, image, in_floats};
 use kestrel_nn::kernels::Kernel;
 use kestrel_nn::plan::Op;
 use kestrel_nn::{Network, NnError};
@@ -72,10 +72,76 @@ fn steps_one_by_one_are_a_run() {
     let expected = run(&model, Kernel::best());
     let mut network = Network::read(&bytes(&model), Kernel::best()).unwrap();
     network.input(0).copy_from_slice(&image());
-    for index in 0..network.steps() {
+    let steps = network.steps().len();
+    for index in 0..steps {
         network.step(index).unwrap();
     }
     assert_eq!(network.output(0), expected.output(0));
+}
+
+#[test]
+fn steps_say_what_they_take() {
+    let mut network = run(&every_layer(false), Kernel::best());
+    let steps: Vec<_> = network.steps().collect();
+    let count = |op: &str| steps.iter().filter(|step| step.op == op).count();
+    assert_eq!([count("Conv"), count("Add"), count("Concat")], [4, 1, 1]);
+    let pixels = 7 * 7;
+    let multiply_adds: Vec<_> =
+        steps.iter().map(|step| step.multiply_adds).filter(|&multiply_adds| multiply_adds > 0).collect();
+    assert_eq!(multiply_adds, [pixels * 20 * 27, pixels * 20 * 9, pixels * 20 * 20, pixels * 20 * 6]);
+    assert!(steps.iter().all(|step| !step.is_float && step.kernel == Kernel::best().name()));
+    let sum = steps.iter().find(|step| step.op == "Add").unwrap();
+    assert_eq!((sum.activation_bytes as u64, sum.parameter_bytes), (3 * pixels * 20, 0));
+    assert_eq!(network.run_timed().unwrap().len(), network.steps().len());
+}
+
+#[test]
+fn threads_do_not_change_a_bit() {
+    let model = every_layer(false);
+    let expected = run(&model, Kernel::best());
+    for threads in [1, 2, 3, 5] {
+        let network = Network::read(&bytes(&model), Kernel::best()).unwrap();
+        let mut network = network.with_threads(threads).unwrap();
+        network.input(0).copy_from_slice(&image());
+        network.run().unwrap();
+        assert_eq!(network.output(0), expected.output(0), "{threads} threads");
+        assert_eq!(network.output(1), expected.output(1), "{threads} threads");
+        assert_eq!(network.threads(), threads);
+    }
+}
+
+#[test]
+fn layers_of_images_run_on_bytes_and_within_a_step_of_floats() {
+    let model = every_image_layer();
+    let expected = in_floats(&model, &SHAPE, &image());
+    let scalar = run(&model, Kernel::SCALAR);
+    for kernel in Kernel::available() {
+        let network = run(&model, kernel);
+        assert_eq!(network.plan().float_ops().collect::<Vec<_>>(), [""; 0], "{kernel}");
+        // Means go through three roundings; sigmoids are a quarter as steep as their arguments.
+        let steps = [OUTPUT_SCALE, OUTPUT_SCALE / 4.0, OUTPUT_SCALE, SCALE];
+        for (index, step) in steps.into_iter().enumerate() {
+            let (found, expected) = (network.output(index), &expected[index]);
+            assert_eq!(found.len(), expected.len());
+            let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst <= step * 1.001, "{kernel}: output {index} off by {worst}");
+            assert!(
+                expected.iter().any(|&value| (value - expected[0]).abs() > step),
+                "it computes something"
+            );
+            assert_eq!(found, scalar.output(index), "{kernel}");
+        }
+    }
+}
+
+#[test]
+fn parts_of_a_concatenation_are_written_in_place() {
+    let network = run(&every_image_layer(), Kernel::best());
+    let copied = network.plan().steps.iter().filter_map(|step| match &step.op {
+        Op::Concatenate { parts, .. } => Some(parts.len()),
+        _ => None,
+    });
+    assert_eq!(copied.collect::<Vec<_>>(), [1], "the skip connection has another reader");
 }
 
 #[test]
@@ -84,16 +150,17 @@ fn what_has_no_quantised_form_runs_in_float_and_is_named() {
     let x = b.through_bytes("image", SCALE, 128);
     let x = b.convolution(&x, [3, 8], 3, 1);
     let x = b.through_bytes(&x, SCALE, 128);
-    let x = b.node("GlobalAveragePool", &[&x], &[]);
+    let x = b.node("Softmax", &[&x], &[("axis", &[1])]);
+    let x = b.node("Exp", &[&x], &[]);
     let x = b.through_bytes(&x, SCALE, 128);
     let y = b.convolution(&x, [8, 5], 1, 1);
     let model = b.model(&[1, 3, SIDE, SIDE], &[&y]);
     let network = run(&model, Kernel::best());
     let names: Vec<_> = network.plan().float_ops().collect();
-    assert!(
-        names.len() == 2 && names[0].contains("globalaveragepool") && names[1].contains("conv"),
-        "{names:?}"
-    );
+    let expected = ["softmax", "exp", "conv"];
+    assert!(names.iter().zip(expected).all(|(name, expected)| name.contains(expected)), "{names:?}");
+    let steps = network.steps().filter(|step| step.is_float);
+    assert_eq!(steps.map(|step| step.op.to_owned()).collect::<Vec<_>>(), ["float nodes", "Conv"]);
     for (a, b) in network.output(0).iter().zip(&in_floats(&model, &SHAPE, &image())[0]) {
         assert!((a - b).abs() < 0.03, "{a} {b}");
     }

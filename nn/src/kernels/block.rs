@@ -20,9 +20,15 @@ impl Block {
     }
 
     /// Two words of sixteen bits a channel: `weight(lane, depth)` with `depth` in `0..2`.
-    pub(super) fn of_pairs(weight: impl Fn(usize, usize) -> i8) -> Self {
-        let half = |lane, depth, byte: usize| i16::from(weight(lane, depth)).to_ne_bytes()[byte];
+    pub(super) fn of_pairs(weight: impl Fn(usize, usize) -> i16) -> Self {
+        let half = |lane, depth, byte: usize| weight(lane, depth).to_ne_bytes()[byte];
         Self(std::array::from_fn(|byte| half(byte / 4, byte / 2 % 2, byte % 2)))
+    }
+
+    /// Replaces the word of sixteen bits of a channel and a depth in `0..2`.
+    pub(super) fn set_pair(&mut self, lane: usize, depth: usize, weight: i16) {
+        let first = lane * 4 + depth * 2;
+        self.0[first..first + 2].copy_from_slice(&weight.to_ne_bytes());
     }
 }
 
@@ -35,7 +41,7 @@ mod tests {
         let weight = |lane: usize, depth: usize| -((lane * 4 + depth) as i8);
         let quads = Block::of_quads(weight);
         assert_eq!(quads.0[..6].iter().map(|&byte| byte as i8).collect::<Vec<_>>(), [0, -1, -2, -3, -4, -5]);
-        let pairs = Block::of_pairs(weight);
+        let pairs = Block::of_pairs(|lane, depth| weight(lane, depth).into());
         let words: Vec<_> = pairs.0.chunks(2).map(|word| i16::from_ne_bytes([word[0], word[1]])).collect();
         assert_eq!(words[..6], [0, -1, -4, -5, -8, -9]);
     }

@@ -11,6 +11,7 @@ use super::output::Output;
 use super::packed::{Layer, Packed};
 use super::requantisation::Requantisation;
 use super::window::{ImageShape, MAX_WINDOW, Window};
+use super::winograd::Winograd;
 use crate::error::{NnError, check_length};
 
 /// Words of activations that stay in cache while all weights pass over them.
@@ -52,23 +53,36 @@ pub struct Convolution {
     packed: Packed,
     /// Words per pixel of activations.
     pixel_words: usize,
+    /// In place of the packed weights, where it is faster.
+    winograd: Option<Box<Winograd>>,
 }
 
 impl Convolution {
+    /// Whether `window` is one that these kernels take.
+    pub fn takes(window: &Window) -> bool {
+        window.size[0] <= MAX_WINDOW
+    }
+
     /// Packs a convolution for `kernel`.
     ///
     /// # Errors
-    /// [`NnError::Shape`] where the window does not fit, [`NnError::Length`] where weights, bias or multipliers have
+    /// [`NnError::Shape`] where the window does not fit or is none of these, [`NnError::Length`] where weights, bias or multipliers have
     /// another length than the sizes say, [`NnError::Range`] where sums could outgrow 32 bits.
     pub fn new(kernel: Kernel, spec: &ConvolutionSpec<'_>) -> Result<Self, NnError> {
         let [height, width] = spec.window.places(spec.input)?;
         let output = ImageShape { height, width, channels: spec.output_channels };
+        if !Self::takes(&spec.window) {
+            let found = format!("{:?}", spec.window);
+            return Err(NnError::Shape { expected: "a window of at most 16 rows", found });
+        }
         if output.is_empty() {
             return Err(NnError::Shape { expected: "output channels", found: "none".into() });
         }
         let patch = spec.window.size.iter().product::<usize>() * spec.input.channels;
         check_length("weights", patch * output.channels, spec.weights.len())?;
-        let (packed, pixel_words) = kernel.run(Pack(spec))?;
+        let without_weights = Winograd::suits(kernel, spec);
+        let (packed, pixel_words) = kernel.run(Pack { spec, without_weights })?;
+        let winograd = without_weights.then(|| Box::new(Winograd::new(spec, output, packed.clone())));
         Ok(Self {
             kernel,
             input: spec.input,
@@ -77,6 +91,7 @@ impl Convolution {
             output,
             packed,
             pixel_words,
+            winograd,
         })
     }
 
@@ -85,19 +100,26 @@ impl Convolution {
         self.output
     }
 
-    /// Multiplications of one run.
+    #[cfg(test)]
+    pub(super) fn packed(&self) -> &Packed {
+        &self.packed
+    }
+
+    /// Multiplications of one run, as the definition counts them.
     pub fn multiplications(&self) -> usize {
         self.output.len() * self.window.size.iter().product::<usize>() * self.input.channels
     }
 
     /// Bytes that the packed parameters take.
     pub fn bytes(&self) -> usize {
-        self.packed.bytes()
+        self.winograd.as_ref().map_or_else(|| self.packed.bytes(), |winograd| winograd.bytes())
     }
 
     /// Words of scratch memory that a run needs.
     pub fn scratch_words(&self) -> usize {
-        if self.window.is_pointwise() {
+        if let Some(winograd) = &self.winograd {
+            winograd.scratch_words()
+        } else if self.window.is_pointwise() {
             self.piece().min(self.output.height * self.output.width) * self.pixel_words
         } else {
             self.window.size[0] * self.ring_row()
@@ -121,7 +143,10 @@ impl Convolution {
         let found = scratch.len();
         let scratch =
             scratch.get_mut(..needed).ok_or(NnError::Length { what: "scratch", expected: needed, found })?;
-        self.kernel.run(Convolve { layer: self, rows, input, output, scratch });
+        match &self.winograd {
+            Some(winograd) => winograd.run_rows(self.kernel, rows, input, output, scratch),
+            None => self.kernel.run(Convolve { layer: self, rows, input, output, scratch }),
+        }
         Ok(())
     }
 
@@ -144,32 +169,39 @@ impl Convolution {
     }
 }
 
-/// Packs weights for a kernel; returns them with the words that a pixel of activations takes.
-struct Pack<'a, 'b>(&'a ConvolutionSpec<'b>);
+/// Packs weights for a kernel, unless they go to Winograd's form; returns them with the words that a pixel of activations
+/// takes.
+struct Pack<'a, 'b> {
+    spec: &'a ConvolutionSpec<'b>,
+    without_weights: bool,
+}
 
 impl Work for Pack<'_, '_> {
     type Output = Result<(Packed, usize), NnError>;
 
     #[inline(always)]
     fn on<L: Lanes>(self, _: L) -> Self::Output {
-        let Self(spec) = self;
+        let Self { spec, without_weights } = self;
         let channels = spec.input.channels;
         let pixel_words = channels.div_ceil(L::DEPTH);
         let [rows, columns] = spec.window.size;
-        let packed = Packed::new::<L, _>(&Layer {
+        let layer = Layer {
             channels: spec.output_channels,
             segments: rows,
             words: columns * pixel_words,
-            weight: |output, row, place| {
-                let (column, channel) = (place / (pixel_words * L::DEPTH), place % (pixel_words * L::DEPTH));
-                let pixel = (output * rows + row) * columns + column;
-                if channel < channels { spec.weights[pixel * channels + channel] } else { 0 }
+            weights: spec.weights,
+            places: |row, word| {
+                let [column, first] = [word / pixel_words, word % pixel_words * L::DEPTH];
+                let pixel = (row * columns + column) * channels;
+                pixel + first..pixel + (first + L::DEPTH).min(channels)
             },
             bias: spec.bias,
             zero_point: spec.input_zero_point,
             requantisation: spec.requantisation,
-        })?;
-        Ok((packed, pixel_words))
+        };
+        let packed =
+            if without_weights { Packed::without_weights(&layer) } else { Packed::new::<L, _>(&layer) };
+        Ok((packed?, pixel_words))
     }
 }
 
@@ -185,19 +217,29 @@ impl Work for Convolve<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn on<L: Lanes>(self, lanes: L) {
-        if self.layer.window.is_pointwise() { self.pointwise(lanes) } else { self.windowed(lanes) }
+    fn on<L: Lanes>(mut self, lanes: L) {
+        let rows = self.rows.clone();
+        if !self.layer.window.is_pointwise() {
+            self.windowed(lanes);
+        } else if self.output.is_seamless(self.layer.output) {
+            self.pointwise(lanes, rows);
+        } else {
+            rows.for_each(|row| self.pointwise(lanes, row..row + 1));
+        }
     }
 }
 
 impl Convolve<'_> {
-    /// A product of matrices: pixels times channels, a piece at a time that stays in cache.
+    /// A product of matrices, pixels times channels, over rows that are written without a gap between them; a piece at a
+    /// time that stays in cache.
     #[inline(always)]
-    fn pointwise<L: Lanes>(self, lanes: L) {
+    fn pointwise<L: Lanes>(&mut self, lanes: L, rows: Range<usize>) {
         let layer = self.layer;
         let channels = layer.input.channels;
-        let pixels = self.rows.start * layer.output.width..self.rows.end * layer.output.width;
+        let pixels = rows.start * layer.output.width..rows.end * layer.output.width;
         let input = &self.input[pixels.start * channels..pixels.end * channels];
+        let step = self.output.step;
+        let values = self.output.row(rows.start - self.rows.start);
         let mut first = 0;
         for piece in input.chunks(layer.piece() * channels) {
             let pixels = piece.len() / channels;
@@ -209,7 +251,7 @@ impl Convolve<'_> {
                 widen_pixels(lanes, piece, channels, words);
                 words
             };
-            let output = &mut self.output.values[first * self.output.step..];
+            let output = &mut values[first * step..];
             lanes.gemm(&mut Run {
                 words,
                 starts: &[0],
@@ -217,16 +259,16 @@ impl Convolve<'_> {
                 pixels,
                 weights: &layer.packed,
                 output,
-                output_step: self.output.step,
+                output_step: step,
             });
-            layer.packed.look_up(output, self.output.step, pixels);
+            layer.packed.look_up(lanes, output, step, pixels);
             first += pixels;
         }
     }
 
     /// Row by row over the ring.
     #[inline(always)]
-    fn windowed<L: Lanes>(mut self, lanes: L) {
+    fn windowed<L: Lanes>(&mut self, lanes: L) {
         let Convolution { window, output, packed, pixel_words, .. } = self.layer;
         self.pad::<L>();
         let mut unread = self.layer.window.rows(self.rows.start).start;
@@ -240,7 +282,8 @@ impl Convolve<'_> {
             for (start, row) in starts.iter_mut().zip(under) {
                 *start = self.slot(row);
             }
-            let values = &mut self.output.values[index * output.width * self.output.step..];
+            let step = self.output.step;
+            let values = self.output.row(index);
             lanes.gemm(&mut Run {
                 words: self.scratch,
                 starts: &starts[..window.size[0]],
@@ -248,9 +291,9 @@ impl Convolve<'_> {
                 pixels: output.width,
                 weights: packed,
                 output: values,
-                output_step: self.output.step,
+                output_step: step,
             });
-            packed.look_up(values, self.output.step, output.width);
+            packed.look_up(lanes, values, step, output.width);
         }
     }
 

@@ -146,12 +146,18 @@ impl Work for Pack<'_, '_> {
     #[inline(always)]
     fn on<L: Lanes>(self, _: L) -> Self::Output {
         let Self(spec) = self;
+        let columns = spec.weights.as_chunks::<{ SIZE * SIZE }>().0.iter();
+        let columns: Vec<_> = columns
+            .flat_map(|filter| from_fn::<_, 9, _>(|at| filter[at % SIZE * SIZE + at / SIZE]))
+            .collect();
         Packed::new::<L, _>(&Layer {
             channels: spec.input.channels,
             segments: SIZE,
             words: SIZE.div_ceil(L::DEPTH),
-            weight: |channel, column, row| {
-                if row < SIZE { spec.weights[(channel * SIZE + row) * SIZE + column] } else { 0 }
+            weights: &columns,
+            places: |column, word| {
+                let first = word * L::DEPTH;
+                column * SIZE + first..column * SIZE + (first + L::DEPTH).min(SIZE)
             },
             bias: spec.bias,
             zero_point: spec.input_zero_point,
@@ -185,13 +191,13 @@ impl Work for Convolve<'_> {
             let first = under.start;
             let rows = from_fn(|i| &self.ring[layer.slot(first + i as isize)..][..layer.ring_row()]);
             let step = self.output.step;
-            let values = &mut self.output.values[index * layer.output.width * step..];
+            let values = self.output.row(index);
             if layer.window.stride[1] == 1 {
                 row::<L, 1>(lanes, layer, rows, values, step);
             } else {
                 row::<L, 2>(lanes, layer, rows, values, step);
             }
-            layer.packed.look_up(values, step, layer.output.width);
+            layer.packed.look_up(lanes, values, step, layer.output.width);
         }
     }
 }

@@ -60,16 +60,39 @@ fn multiply<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     let of_panel = depth * run.starts.len();
     let mut sums = [from_fn(|j| lanes.start(panels[j].offsets)); PIXELS];
     for (segment, start) in run.starts.iter().enumerate() {
-        let blocks =
-            &run.weights.blocks(first_panel, PANELS)[segment * depth..][..(PANELS - 1) * of_panel + depth];
-        let words = &run.words[start + pixel * run.step..][..(PIXELS - 1) * run.step + depth];
-        for k in 0..depth {
-            let blocks: [&Block; PANELS] = from_fn(|j| at(blocks, j * of_panel + k));
-            for (i, sums) in sums.iter_mut().enumerate() {
-                let word = *at(words, i * run.step + k);
-                for (sums, block) in sums.iter_mut().zip(blocks) {
-                    *sums = lanes.dot(*sums, word, block);
-                }
+        let blocks = &run.weights.blocks(first_panel, PANELS)[segment * depth..];
+        let words = &run.words[start + pixel * run.step..];
+        sums = accumulate::<L, PIXELS, PANELS>(
+            #[inline(always)]
+            |sums, word, block| lanes.dot(sums, word, block),
+            sums,
+            (words, run.step),
+            (blocks, of_panel),
+            depth,
+        );
+    }
+    sums
+}
+
+/// Adds to the sums of one tile `depth` words of each pixel times as many blocks of each panel. Pixels and panels each
+/// come with the distance from one to the next.
+#[inline(always)]
+pub(super) fn accumulate<L: Lanes, const PIXELS: usize, const PANELS: usize>(
+    dot: impl Fn(L::Sums, Word, &Block) -> L::Sums,
+    mut sums: [[L::Sums; PANELS]; PIXELS],
+    (words, pixel): (&[Word], usize),
+    (blocks, panel): (&[Block], usize),
+    depth: usize,
+) -> [[L::Sums; PANELS]; PIXELS] {
+    // One slice for each, so that a loop over them needs no arithmetic for addresses.
+    let words: [&[Word]; PIXELS] = from_fn(|i| &words[i * pixel..][..depth]);
+    let blocks: [&[Block]; PANELS] = from_fn(|j| &blocks[j * panel..][..depth]);
+    for k in 0..depth {
+        let blocks: [&Block; PANELS] = from_fn(|j| at(blocks[j], k));
+        for (words, sums) in words.iter().zip(&mut sums) {
+            let word = *at(words, k);
+            for (sums, block) in sums.iter_mut().zip(blocks) {
+                *sums = dot(*sums, word, block);
             }
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::lanes::Lanes;
+use super::lanes::{Lanes, WideLanes};
 use super::scalar::Scalar;
 #[cfg(target_arch = "x86_64")]
 use super::x86::Avx2;
@@ -33,6 +33,12 @@ pub(super) trait Work {
 
     /// Does it. Must be inlined, or it is not compiled for the vector unit.
     fn on<L: Lanes>(self, lanes: L) -> Self::Output;
+}
+
+/// Something to do with a vector unit that multiplies in sixteen bits.
+pub(super) trait WideWork {
+    /// Does it. Must be inlined, or it is not compiled for the vector unit.
+    fn on<L: WideLanes>(self, lanes: L);
 }
 
 impl Kernel {
@@ -69,6 +75,27 @@ impl Kernel {
             Unit::AvxVnni(_) => "avx-vnni",
             #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
             Unit::Avx512Vnni(_) => "avx512-vnni",
+        }
+    }
+
+    /// Whether convolutions with fewer multiplications in sixteen bits are faster than all multiplications in eight.
+    pub(super) fn gains_by_winograd(self) -> bool {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx2(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Does `work` compiled for this kernel's instructions, or in plain Rust for kernels that multiply in eight bits.
+    pub(super) fn run_wide<W: WideWork>(self, work: W) {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Unit::Avx2(lanes) => lanes.run(
+                #[inline(always)]
+                || work.on(lanes),
+            ),
+            _ => work.on(Scalar),
         }
     }
 

@@ -61,6 +61,44 @@ pub(super) trait Lanes: Copy {
     /// Sums to output values: times the channel's multiplier, rounded half to even, plus the zero point, clamped.
     fn finish(self, sums: Self::Sums, multipliers: &[f32; LANES], limits: Limits) -> [u8; LANES];
 
+    /// Replaces each byte with what the table has for it.
+    #[inline(always)]
+    fn look_up(self, table: &[u8; 256], values: &mut [u8]) {
+        for value in values {
+            *value = table[usize::from(*value)];
+        }
+    }
+
     /// Convolves a run of pixels, in tiles that suit the number of registers.
     fn gemm(self, run: &mut Run<'_>);
+}
+
+/// Arithmetic in sixteen bits, for kernels that multiply activations of sixteen bits anyway.
+pub(super) trait WideLanes: Lanes {
+    /// Sixteen channels in sixteen bits each.
+    type Wide: Copy;
+
+    /// Bytes widened.
+    fn wide(self, bytes: &[u8; LANES]) -> Self::Wide;
+
+    /// Sums that don't leave sixteen bits.
+    fn plus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+
+    /// Differences that don't leave sixteen bits.
+    fn minus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide;
+
+    /// Channels in pairs, as [`WideLanes::dot_pairs`] takes them.
+    fn words(self, values: Self::Wide) -> [Word; LANES / 2];
+
+    /// Adds to each sum its channel's two weights times the word's two activations, all of sixteen bits with a sign.
+    fn dot_pairs(self, sums: Self::Sums, word: Word, block: &Block) -> Self::Sums;
+
+    /// `a + b`, wrapping.
+    fn sum(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
+
+    /// `a - b`, wrapping.
+    fn difference(self, a: Self::Sums, b: Self::Sums) -> Self::Sums;
+
+    /// A quarter of sums that four divides.
+    fn quarter(self, sums: Self::Sums) -> Self::Sums;
 }

@@ -17,9 +17,13 @@ mod kernel;
 mod lanes;
 mod output;
 mod packed;
+mod pool;
 mod requantisation;
+mod resample;
 mod scalar;
+mod table;
 mod window;
+mod winograd;
 #[cfg(target_arch = "x86_64")]
 #[expect(unsafe_code, reason = "vector instructions; each block says why it may use them")]
 mod x86;
@@ -34,5 +38,8 @@ pub use depthwise::{Depthwise, DepthwiseSpec};
 pub use elementwise::Quantisation;
 pub use kernel::Kernel;
 pub use output::Output;
+pub use pool::{AveragePool, MaxPool};
 pub use requantisation::Requantisation;
+pub use resample::{Between, Interpolation, Selection};
+pub use table::{look_up, look_up_planes};
 pub use window::{ImageShape, Window};

@@ -23,16 +23,19 @@ pub(super) struct Packed {
     table: Option<Box<[u8; 256]>>,
 }
 
-/// The weights of a layer as its maker names them.
-pub(super) struct Layer<'a, W: Fn(usize, usize, usize) -> i8> {
+/// The weights of a layer as its maker has them.
+pub(super) struct Layer<'a, P: Fn(usize, usize) -> Range<usize>> {
     /// Output channels.
     pub(super) channels: usize,
     /// Rows of the window, or columns of a depthwise one.
     pub(super) segments: usize,
     /// Words per segment.
     pub(super) words: usize,
-    /// The weight of an output channel, a segment and a place in the segment; zero for places that only fill a word.
-    pub(super) weight: W,
+    /// As many for each output channel.
+    pub(super) weights: &'a [i8],
+    /// Where among the weights of an output channel those of a segment's word lie: at most a word of them, the rest of
+    /// which is zero.
+    pub(super) places: P,
     /// One value per output channel, in steps of input scale times weight scale.
     pub(super) bias: &'a [i32],
     /// The input value that stands for zero.
@@ -42,42 +45,62 @@ pub(super) struct Layer<'a, W: Fn(usize, usize, usize) -> i8> {
 }
 
 impl Packed {
-    /// Packs a layer for kernel `L`.
+    /// All of a layer but its weights.
     ///
     /// # Errors
     /// [`NnError::Length`] where there are not as many biases or multipliers as channels, and [`NnError::Range`] where
     /// a sum could outgrow 32 bits.
-    pub(super) fn new<L: Lanes, W: Fn(usize, usize, usize) -> i8>(
-        layer: &Layer<'_, W>,
+    pub(super) fn without_weights<P: Fn(usize, usize) -> Range<usize>>(
+        layer: &Layer<'_, P>,
     ) -> Result<Self, NnError> {
-        let Layer { channels, segments, words, .. } = *layer;
+        let channels = layer.channels;
         layer.requantisation.check_channels(channels)?;
         crate::error::check_length("bias", channels, layer.bias.len())?;
         let mut offsets = vec![[0; LANES]; channels.div_ceil(LANES)];
         let mut multipliers = vec![[0.0; LANES]; channels.div_ceil(LANES)];
         for channel in 0..channels {
             let multiplier = layer.requantisation.multipliers[channel];
-            offsets[channel / LANES][channel % LANES] =
-                layer.offset(channel, words * L::DEPTH, multiplier)?;
+            offsets[channel / LANES][channel % LANES] = layer.offset(channel, multiplier)?;
             multipliers[channel / LANES][channel % LANES] = multiplier;
         }
-        let blocks = (0..offsets.len() * segments * words).map(|index| {
-            let (panel, segment, word) = (index / words / segments, index / words % segments, index % words);
-            L::block(|lane, depth| {
-                let channel = panel * LANES + lane;
-                if channel < channels { (layer.weight)(channel, segment, word * L::DEPTH + depth) } else { 0 }
-            })
-        });
         Ok(Self {
-            blocks: blocks.collect(),
-            segments,
-            words,
+            blocks: Vec::new(),
+            segments: 0,
+            words: 0,
             channels,
             offsets,
             multipliers,
             limits: layer.requantisation.limits(),
             table: layer.requantisation.table.clone(),
         })
+    }
+
+    /// Packs a layer for kernel `L`.
+    ///
+    /// # Errors
+    /// See [`Packed::without_weights`].
+    pub(super) fn new<L: Lanes, P: Fn(usize, usize) -> Range<usize>>(
+        layer: &Layer<'_, P>,
+    ) -> Result<Self, NnError> {
+        let Layer { channels, segments, words, .. } = *layer;
+        let packed = Self::without_weights(layer)?;
+        let mut blocks = Vec::with_capacity(packed.panels() * segments * words);
+        for panel in 0..packed.panels() {
+            let filters: [&[i8]; LANES] = std::array::from_fn(|lane| {
+                let channel = panel * LANES + lane;
+                if channel < channels { layer.filter(channel) } else { &[] }
+            });
+            for segment in 0..segments {
+                for word in 0..words {
+                    let places = (layer.places)(segment, word);
+                    blocks.push(L::block(|lane, depth| {
+                        let place = places.start + depth;
+                        if place < places.end { filters[lane].get(place).copied().unwrap_or(0) } else { 0 }
+                    }));
+                }
+            }
+        }
+        Ok(Self { blocks, segments, words, ..packed })
     }
 
     /// Panels of sixteen output channels.
@@ -118,12 +141,14 @@ impl Packed {
 
     /// Replaces the values of `pixels` outputs, `step` apart, as the table says where there is one.
     #[inline(always)]
-    pub(super) fn look_up(&self, output: &mut [u8], step: usize, pixels: usize) {
+    pub(super) fn look_up<L: Lanes>(&self, lanes: L, output: &mut [u8], step: usize, pixels: usize) {
         let Some(table) = &self.table else { return };
+        if step == self.channels {
+            lanes.look_up(table, &mut output[..pixels * step]);
+            return;
+        }
         for pixel in output.chunks_mut(step).take(pixels) {
-            for value in &mut pixel[..self.channels] {
-                *value = table[usize::from(*value)];
-            }
+            lanes.look_up(table, &mut pixel[..self.channels]);
         }
     }
 }
@@ -161,13 +186,21 @@ impl Panel<'_> {
     }
 }
 
-impl<W: Fn(usize, usize, usize) -> i8> Layer<'_, W> {
+impl<P: Fn(usize, usize) -> Range<usize>> Layer<'_, P> {
+    /// The weights of an output channel.
+    fn filter(&self, channel: usize) -> &[i8] {
+        let length = self.weights.len() / self.channels;
+        &self.weights[channel * length..][..length]
+    }
+
     /// Where a channel's sum begins; refuses the channel if its sum could leave 32 bits on any input.
-    fn offset(&self, channel: usize, places: usize, multiplier: f32) -> Result<i32, NnError> {
-        let weights = (0..self.segments)
-            .flat_map(|segment| (0..places).map(move |place| (segment, place)))
-            .map(|(segment, place)| i64::from((self.weight)(channel, segment, place)));
-        let (sum, magnitude) = weights.fold((0, 0), |(sum, magnitude), w| (sum + w, magnitude + w.abs()));
+    fn offset(&self, channel: usize, multiplier: f32) -> Result<i32, NnError> {
+        let (mut sum, mut magnitude) = (0_i64, 0_i64);
+        // No more weights than 32 bits hold the sum of.
+        for weights in self.filter(channel).chunks(1 << 16) {
+            sum += i64::from(weights.iter().map(|&weight| i32::from(weight)).sum::<i32>());
+            magnitude += i64::from(weights.iter().map(|&weight| i32::from(weight).abs()).sum::<i32>());
+        }
         let offset = i64::from(self.bias[channel]) - i64::from(self.zero_point) * sum;
         let reach = offset.abs() + 255 * magnitude;
         // Twice the margin, so that no rounding on the way can matter.
@@ -210,12 +243,12 @@ mod tests {
     fn layer(weight: i8, bias: &[i32], multiplier: f32) -> Result<Packed, NnError> {
         let requantisation = Requantisation::linear(vec![multiplier; bias.len()], 0);
         let (channels, segments, words, zero_point) = (bias.len(), 3, 2, 3);
-        let weight = |_, _, place| if place < 7 { weight } else { 0 };
         Packed::new::<Scalar, _>(&Layer {
             channels,
             segments,
             words,
-            weight,
+            weights: &vec![weight; 21 * channels],
+            places: |segment, word| segment * 7 + word * 4..segment * 7 + (word * 4 + 4).min(7),
             bias,
             zero_point,
             requantisation: &requantisation,

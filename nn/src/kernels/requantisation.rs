@@ -32,6 +32,14 @@ impl Requantisation {
         Self { multipliers, zero_point, low: 0, high: u8::MAX, table: None }
     }
 
+    /// Replaces each value that comes out with what `table` has for it.
+    pub fn then(&mut self, table: &[u8; 256]) {
+        let first = self.table.take();
+        let through =
+            |byte: u8| table[usize::from(first.as_ref().map_or(byte, |first| first[usize::from(byte)]))];
+        self.table = Some(Box::new(std::array::from_fn(|byte| through(byte as u8))));
+    }
+
     /// `Ok` where there is a multiplier for each of `channels`.
     pub(super) fn check_channels(&self, channels: usize) -> Result<(), NnError> {
         check_length("multipliers", channels, self.multipliers.len())?;

@@ -4,7 +4,7 @@ use std::array::from_fn;
 
 use super::block::{Block, LANES, Word};
 use super::gemm::{Run, strip};
-use super::lanes::{Lanes, Limits};
+use super::lanes::{Lanes, Limits, WideLanes};
 
 /// The vector unit of no particular processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,10 +78,63 @@ impl Lanes for Scalar {
     }
 }
 
+impl WideLanes for Scalar {
+    type Wide = [i16; LANES];
+
+    #[inline(always)]
+    fn wide(self, bytes: &[u8; LANES]) -> Self::Wide {
+        bytes.map(i16::from)
+    }
+
+    #[inline(always)]
+    fn plus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        from_fn(|lane| a[lane] + b[lane])
+    }
+
+    #[inline(always)]
+    fn minus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        from_fn(|lane| a[lane] - b[lane])
+    }
+
+    #[inline(always)]
+    fn words(self, values: Self::Wide) -> [Word; LANES / 2] {
+        from_fn(|pair| {
+            let ([a, b], [c, d]) = (values[2 * pair].to_ne_bytes(), values[2 * pair + 1].to_ne_bytes());
+            [a, b, c, d]
+        })
+    }
+
+    #[inline(always)]
+    fn dot_pairs(self, sums: Self::Sums, [a, b, c, d]: Word, block: &Block) -> Self::Sums {
+        let activations = [[a, b], [c, d]].map(|bytes| i32::from(i16::from_ne_bytes(bytes)));
+        let weights = block.0.as_chunks::<2>().0;
+        from_fn(|lane| {
+            let product =
+                |depth: usize| activations[depth] * i32::from(i16::from_ne_bytes(weights[2 * lane + depth]));
+            sums[lane].wrapping_add(product(0)).wrapping_add(product(1))
+        })
+    }
+
+    #[inline(always)]
+    fn sum(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        from_fn(|lane| a[lane].wrapping_add(b[lane]))
+    }
+
+    #[inline(always)]
+    fn difference(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        from_fn(|lane| a[lane].wrapping_sub(b[lane]))
+    }
+
+    #[inline(always)]
+    fn quarter(self, sums: Self::Sums) -> Self::Sums {
+        sums.map(|sum| sum >> 2)
+    }
+}
+
 /// The arithmetic of every kernel: `clamp(round_half_even(sum * multiplier) + zero_point, low, high)`, the product
 /// rounded to `f32` before it is rounded to an integer.
 #[inline(always)]
-fn requantise(sum: i32, multiplier: f32, limits: Limits) -> u8 {
+pub(super) fn requantise(sum: i32, multiplier: f32, limits: Limits) -> u8 {
     let steps = (sum as f32 * multiplier).round_ties_even() as i32;
     let value = steps.saturating_add(i32::from(limits.zero_point));
     value.clamp(i32::from(limits.low), i32::from(limits.high)) as u8

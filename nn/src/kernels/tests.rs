@@ -89,9 +89,11 @@ fn depthwise(spec: &DepthwiseSpec<'_>, input: &[u8]) -> Vec<u8> {
 /// Output of `run` in the middle of a wider image, and a check that its surroundings stay as they were.
 fn in_wider_image(shape: ImageShape, run: impl FnOnce(Output<'_>)) -> Vec<u8> {
     let step = shape.channels + 5;
-    let mut image = vec![77; shape.height * shape.width * step];
-    run(Output { values: &mut image[2..], step });
-    let pixels = image.chunks(step);
+    let row_step = shape.width * step + 7;
+    let mut image = vec![77; shape.height * row_step];
+    run(Output { values: &mut image[2..], step, row_step });
+    assert!(image.chunks(row_step).all(|row| row[row_step - 7..] == [77; 7]), "{shape:?}");
+    let pixels = image.chunks(row_step).flat_map(|row| row[..row_step - 7].chunks(step));
     assert!(pixels.clone().all(|pixel| pixel[..2] == [77; 2] && pixel[step - 3..] == [77; 3]), "{shape:?}");
     pixels.flat_map(|pixel| pixel[2..step - 3].to_vec()).collect()
 }
@@ -116,7 +118,7 @@ fn check_dense(rng: &mut Rng, input: ImageShape, window: Window, output_channels
         let layer = Convolution::new(kernel, &spec).unwrap();
         let mut scratch = vec![[9; 4]; layer.scratch_words()];
         let mut output = vec![0; layer.output().len()];
-        layer.run(&image, Output::whole(&mut output, output_channels), &mut scratch).unwrap();
+        layer.run(&image, Output::whole(&mut output, layer.output()), &mut scratch).unwrap();
         assert_eq!(output, expected, "{kernel}: {input:?} {window:?} to {output_channels}");
         let inside =
             in_wider_image(layer.output(), |output| layer.run(&image, output, &mut scratch).unwrap());
@@ -125,10 +127,8 @@ fn check_dense(rng: &mut Rng, input: ImageShape, window: Window, output_channels
         if split > 0 {
             let (upper, lower) = output.split_at_mut(split * layer.output().row());
             let whole = layer.output().height;
-            layer
-                .run_rows(split..whole, &image, Output::whole(lower, output_channels), &mut scratch)
-                .unwrap();
-            layer.run_rows(0..split, &image, Output::whole(upper, output_channels), &mut scratch).unwrap();
+            layer.run_rows(split..whole, &image, Output::whole(lower, layer.output()), &mut scratch).unwrap();
+            layer.run_rows(0..split, &image, Output::whole(upper, layer.output()), &mut scratch).unwrap();
             assert_eq!(output, expected, "{kernel} in two parts");
         }
     }
@@ -152,7 +152,7 @@ fn check_depthwise(rng: &mut Rng, input: ImageShape, window: Window) {
         let layer = Depthwise::new(kernel, &spec).unwrap();
         let mut scratch = vec![[9; 4]; layer.scratch_words()];
         let mut output = vec![0; layer.output().len()];
-        layer.run(&image, Output::whole(&mut output, input.channels), &mut scratch).unwrap();
+        layer.run(&image, Output::whole(&mut output, layer.output()), &mut scratch).unwrap();
         assert_eq!(output, expected, "{kernel}: {input:?} {window:?}");
         let inside =
             in_wider_image(layer.output(), |output| layer.run(&image, output, &mut scratch).unwrap());
@@ -160,7 +160,7 @@ fn check_depthwise(rng: &mut Rng, input: ImageShape, window: Window) {
         let last = layer.output().height - 1;
         let row = &mut output[last * layer.output().row()..];
         row.fill(0);
-        layer.run_rows(last..last + 1, &image, Output::whole(row, input.channels), &mut scratch).unwrap();
+        layer.run_rows(last..last + 1, &image, Output::whole(row, layer.output()), &mut scratch).unwrap();
         assert_eq!(output, expected, "{kernel}, the last row by itself");
     }
 }
@@ -241,7 +241,7 @@ fn extreme_values_do_not_saturate() {
         let layer = Convolution::new(kernel, &spec).unwrap();
         let mut output = [0; 2];
         let mut scratch = vec![[0; 4]; layer.scratch_words()];
-        layer.run(&[255; 256], Output::whole(&mut output, 2), &mut scratch).unwrap();
+        layer.run(&[255; 256], Output::whole(&mut output, layer.output()), &mut scratch).unwrap();
         assert_eq!(output, [0, 255], "{kernel}");
     }
     let finer = Requantisation::linear(vec![2.0_f32.powi(-17); 2], 128);
@@ -250,7 +250,7 @@ fn extreme_values_do_not_saturate() {
         let layer = Convolution::new(kernel, &spec).unwrap();
         let mut output = [0; 2];
         let mut scratch = vec![[0; 4]; layer.scratch_words()];
-        layer.run(&[255; 256], Output::whole(&mut output, 2), &mut scratch).unwrap();
+        layer.run(&[255; 256], Output::whole(&mut output, layer.output()), &mut scratch).unwrap();
         assert_eq!(output, [64, 191], "{kernel}");
     }
 }
@@ -307,11 +307,15 @@ fn wrong_lengths_are_errors() {
         let layer = Convolution::new(kernel, &spec).unwrap();
         let mut output = [0; 12];
         let mut scratch = vec![[0; 4]; layer.scratch_words()];
-        assert!(layer.run(&[0; 15], Output::whole(&mut output, 3), &mut scratch).is_err());
-        assert!(layer.run(&[0; 16], Output::whole(&mut output[..11], 3), &mut scratch).is_err());
-        assert!(layer.run(&[0; 16], Output { values: &mut output, step: 2 }, &mut scratch).is_err());
-        assert!(layer.run_rows(1..3, &[0; 16], Output::whole(&mut output, 3), &mut scratch).is_err());
-        assert!(layer.run(&[0; 16], Output::whole(&mut output, 3), &mut []).is_err());
-        assert!(layer.run(&[0; 16], Output::whole(&mut output, 3), &mut scratch).is_ok());
+        assert!(layer.run(&[0; 15], Output::whole(&mut output, layer.output()), &mut scratch).is_err());
+        assert!(layer.run(&[0; 16], Output::whole(&mut output[..11], layer.output()), &mut scratch).is_err());
+        assert!(
+            layer.run(&[0; 16], Output { values: &mut output, step: 2, row_step: 6 }, &mut scratch).is_err()
+        );
+        assert!(
+            layer.run_rows(1..3, &[0; 16], Output::whole(&mut output, layer.output()), &mut scratch).is_err()
+        );
+        assert!(layer.run(&[0; 16], Output::whole(&mut output, layer.output()), &mut []).is_err());
+        assert!(layer.run(&[0; 16], Output::whole(&mut output, layer.output()), &mut scratch).is_ok());
     }
 }

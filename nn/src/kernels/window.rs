@@ -68,9 +68,6 @@ impl Window {
         if input.is_empty() || self.size.contains(&0) || self.stride.contains(&0) {
             return refuse("sizes and strides above zero");
         }
-        if self.size[0] > MAX_WINDOW {
-            return refuse("a window of at most 16 rows");
-        }
         let mut places = [0; 2];
         for axis in 0..2 {
             let padded = lengths[axis] + self.padding_before[axis] + self.padding_after[axis];
@@ -116,7 +113,6 @@ mod tests {
         let unpadded = Window { padding_before: [0; 2], padding_after: [0; 2], ..Window::square(7, 1) };
         assert!(unpadded.places(IMAGE).is_err());
         assert!(Window { stride: [0, 1], ..Window::square(3, 1) }.places(IMAGE).is_err());
-        assert!(Window::square(17, 1).places(IMAGE).is_err());
         assert!(Window::square(3, 1).places(ImageShape { channels: 0, ..IMAGE }).is_err());
     }
 }

@@ -4,68 +4,13 @@ use tract_onnx::pb::NodeProto;
 
 use super::lower::Lowering;
 use super::tail::{Tail, bounds};
-use super::value::{Bytes, Order, Value, Weights};
-use super::{ConvolutionLayer, Op, Part};
-use crate::kernels::{Addition, Depthwise, ImageShape, Quantisation, Requantisation, Window};
+use super::value::{Bytes, Function, Order, Value};
+use super::{Op, Part};
+use crate::kernels::Addition;
 use crate::onnx;
 
 /// All of these are `None`, with nothing done, where a node has no quantised form.
 impl Lowering<'_> {
-    pub(super) fn convolve(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.dequantised(node, 0)?.clone();
-        let Value::Weights(weights) = self.values.get(node.input.get(1)?)? else { return None };
-        let tail = Tail::behind(self.graph, node.output.first()?)?;
-        let (image, window) = (image(&input)?, window(node, &weights.shape)?);
-        let groups = onnx::int(node, "group").unwrap_or(1);
-        let is_depthwise = groups > 1;
-        if is_depthwise && !fits_depthwise(&image, &window, &weights.shape, groups) {
-            return None;
-        }
-        let [height, width] = window.places(image).ok()?;
-        let output_channels = weights.shape[0];
-        let layer = ConvolutionLayer {
-            input: image,
-            input_zero_point: input.quantisation.zero_point,
-            window,
-            output_channels,
-            weights: if is_depthwise { in_bytes(&weights.steps)? } else { channels_last(weights)? },
-            bias: self.bias(node, input.quantisation, weights)?,
-            requantisation: requantisation(&tail, input.quantisation, weights),
-        };
-        let shape = vec![1, output_channels, height, width];
-        let output = self.new_bytes(shape, Order::ChannelsLast, tail.quantisation);
-        let (input, layer) = (input.buffer, Box::new(layer));
-        let op = if is_depthwise {
-            Op::ConvolveDepthwise { input, output: output.buffer, layer }
-        } else {
-            Op::Convolve { input, output: output.buffer, layer }
-        };
-        self.push(node, op);
-        self.finish(tail, output);
-        Some(())
-    }
-
-    /// The bias of a convolution in steps of input scale times weight scale.
-    fn bias(&self, node: &NodeProto, input: Quantisation, weights: &Weights) -> Option<Vec<i32>> {
-        let channels = weights.shape[0];
-        let Some(name) = node.input.get(2).filter(|name| !name.is_empty()) else {
-            return Some(vec![0; channels]);
-        };
-        let steps: Vec<i64> = match (self.values.get(name), self.graph.constants.get(name)) {
-            (Some(Value::Weights(bias)), _) => bias.steps.clone(),
-            (None, Some(constant)) => {
-                let of = |(channel, &value): (usize, &f32)| {
-                    (f64::from(value) / (f64::from(input.scale) * f64::from(weights.scale(channel))))
-                        .round_ties_even() as i64
-                };
-                constant.floats()?.iter().enumerate().map(of).collect()
-            }
-            _ => return None,
-        };
-        let steps: Result<Vec<_>, _> = steps.into_iter().map(i32::try_from).collect();
-        steps.ok().filter(|steps| steps.len() == channels)
-    }
-
     pub(super) fn add(&mut self, node: &NodeProto) -> Option<()> {
         let [a, b] = [self.dequantised(node, 0)?.clone(), self.dequantised(node, 1)?.clone()];
         if a.shape != b.shape || a.order != b.order {
@@ -87,7 +32,7 @@ impl Lowering<'_> {
 
     pub(super) fn concatenate(&mut self, node: &NodeProto) -> Option<()> {
         let inputs: Option<Vec<_>> =
-            (0..node.input.len()).map(|index| self.dequantised(node, index).cloned()).collect();
+            (0..node.input.len()).map(|index| self.function_of_bytes(node, index).cloned()).collect();
         let inputs = inputs?;
         let first = inputs.first()?.clone();
         let tail = Tail::behind(self.graph, node.output.first()?)?;
@@ -104,22 +49,29 @@ impl Lowering<'_> {
         }
         let axis_in_memory = if first.order == Order::ChannelsLast { [0, 3, 1, 2][axis] } else { axis };
         let runs = first.in_memory()[..axis_in_memory].iter().product();
-        let [low, high] = tail.bounds;
-        let parts = inputs.iter().map(|input| {
-            let is_same = input.quantisation == tail.quantisation && tail.bounds == [0, 255];
-            let table = input.quantisation.table_to(tail.quantisation, |value| value);
-            let table = (!is_same).then(|| Box::new(table.map(|value| value.clamp(low, high))));
-            Part { input: input.buffer, table }
-        });
-        let parts = parts.collect();
+        let stretch: usize = first.in_memory()[axis_in_memory + 1..].iter().product();
+        let mut parts = Vec::new();
+        let mut start = 0;
+        for input in &inputs {
+            parts.push(Part { input: input.buffer, start, table: self.table_into(input, &tail) });
+            start += input.shape[axis] * stretch;
+        }
         let output = self.new_bytes(shape, first.order, tail.quantisation);
         self.push(node, Op::Concatenate { parts, output: output.buffer, runs });
         self.finish(tail, output);
         Some(())
     }
 
+    /// What makes bytes what a tail makes of them, where that is not done by the layer before.
+    fn table_into(&mut self, input: &Bytes, tail: &Tail) -> Option<Box<[u8; 256]>> {
+        let [low, high] = tail.bounds;
+        let table = Box::new(input.table_to(tail.quantisation).map(|value| value.clamp(low, high)));
+        let is_needed = table.iter().enumerate().any(|(byte, &value)| byte != usize::from(value));
+        (is_needed && !self.is_mapped_before(input, &table)).then_some(table)
+    }
+
     pub(super) fn transpose(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.dequantised(node, 0)?;
+        let input = self.function_of_bytes(node, 0)?;
         let permutation = onnx::ints(node, "perm")?;
         let order = match (input.order, permutation) {
             (Order::ChannelsLast, [0, 2, 3, 1]) => Order::AsShaped,
@@ -134,7 +86,7 @@ impl Lowering<'_> {
     }
 
     pub(super) fn reshape(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.dequantised(node, 0)?.as_shaped()?;
+        let input = self.function_of_bytes(node, 0)?.as_shaped()?;
         let shape = match &*node.op_type {
             "Reshape" => reshaped(&input.shape, &self.graph.constant(node, 1)?.integers()?)?,
             "Flatten" => {
@@ -147,95 +99,26 @@ impl Lowering<'_> {
     }
 
     pub(super) fn rename(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.dequantised(node, 0)?.clone();
+        let input = self.function_of_bytes(node, 0)?.clone();
         self.same_bytes(node, input)
     }
 
-    fn same_bytes(&mut self, node: &NodeProto, bytes: Bytes) -> Option<()> {
+    /// Names bytes, or what stands for the same values as those that a node read.
+    pub(super) fn same_bytes(&mut self, node: &NodeProto, bytes: Bytes) -> Option<()> {
         let name = node.output.first()?;
         let is_read_once = bytes.is_read_once && self.graph.only_reader(name).is_some();
         self.values.insert(name.clone(), Value::Dequantised(Bytes { is_read_once, ..bytes }));
         Some(())
     }
 
-    /// A function of single values, as a table; within the convolution before it where that can be.
-    pub(super) fn map(&mut self, node: &NodeProto) -> Option<()> {
-        let input = self.dequantised(node, 0)?.clone();
-        let tail = Tail::behind(self.graph, node.output.first()?)?;
-        let [low, high] = tail.bounds;
-        let function: Box<dyn Fn(f32) -> f32> = match bounds(self.graph, node) {
-            Some([low, high]) => Box::new(move |value| value.max(low).min(high)),
+    /// A function of single values, done when the bytes are next written.
+    pub(super) fn apply(&mut self, node: &NodeProto) -> Option<()> {
+        let input = self.function_of_bytes(node, 0)?.clone();
+        let function = match bounds(self.graph, node) {
+            Some([low, high]) => Function::new(move |value: f32| value.max(low).min(high)),
             None => function(node)?,
         };
-        let table = input.quantisation.table_to(tail.quantisation, function);
-        let table = Box::new(table.map(|value| value.clamp(low, high)));
-        let of_convolution = self.table_of(input.buffer).filter(|_| input.is_read_once);
-        let output = if let Some(of_convolution) = of_convolution {
-            *of_convolution = Some(table);
-            Bytes { quantisation: tail.quantisation, ..input }
-        } else {
-            self.mapped(node, &input, table, tail.quantisation)
-        };
-        self.finish(tail, output);
-        Some(())
-    }
-}
-
-fn image(bytes: &Bytes) -> Option<ImageShape> {
-    let &[1, channels, height, width] = &*bytes.shape else { return None };
-    let is_in_order = bytes.order == Order::ChannelsLast || channels == 1 || height * width == 1;
-    is_in_order.then_some(ImageShape { height, width, channels })
-}
-
-/// The window of a convolution, where it is not dilated.
-fn window(node: &NodeProto, weights: &[usize]) -> Option<Window> {
-    let &[_, _, rows, columns] = weights else { return None };
-    let explicit = onnx::text(node, "auto_pad").is_none_or(|text| text.is_empty() || text == b"NOTSET");
-    let ones = onnx::ints(node, "dilations").is_none_or(|dilations| dilations.iter().all(|&d| d == 1));
-    let numbers = |name, otherwise: &[i64]| {
-        let numbers = onnx::ints(node, name).unwrap_or(otherwise).iter();
-        numbers.map(|&number| usize::try_from(number).ok()).collect::<Option<Vec<_>>>()
-    };
-    let &[top, left, bottom, right] = &*numbers("pads", &[0; 4])? else { return None };
-    let stride = <[usize; 2]>::try_from(numbers("strides", &[1; 2])?).ok()?;
-    (explicit && ones).then_some(Window {
-        size: [rows, columns],
-        stride,
-        padding_before: [top, left],
-        padding_after: [bottom, right],
-    })
-}
-
-fn fits_depthwise(image: &ImageShape, window: &Window, weights: &[usize], groups: i64) -> bool {
-    groups as usize == image.channels && weights[..2] == [image.channels, 1] && Depthwise::takes(window)
-}
-
-/// Weights in signed bytes, where they fit.
-fn in_bytes(steps: &[i64]) -> Option<Vec<i8>> {
-    steps.iter().map(|&steps| i8::try_from(steps).ok()).collect()
-}
-
-/// `[output, input, row, column]` to `[output, row, column, input]`.
-fn channels_last(weights: &Weights) -> Option<Vec<i8>> {
-    let inputs = weights.shape[1];
-    let area = weights.shape[2] * weights.shape[3];
-    let mut reordered = Vec::with_capacity(weights.steps.len());
-    for filter in in_bytes(&weights.steps)?.chunks_exact((inputs * area).max(1)) {
-        for place in 0..area {
-            reordered.extend((0..inputs).map(|input| filter[input * area + place]));
-        }
-    }
-    Some(reordered)
-}
-
-fn requantisation(tail: &Tail, input: Quantisation, weights: &Weights) -> Requantisation {
-    let multiplier = |channel| input.scale * weights.scale(channel) / tail.quantisation.scale;
-    Requantisation {
-        multipliers: (0..weights.shape[0]).map(multiplier).collect(),
-        zero_point: tail.quantisation.zero_point,
-        low: tail.bounds[0],
-        high: tail.bounds[1],
-        table: None,
+        self.same_bytes(node, Bytes { function: Some(function.of(input.function.clone())), ..input })
     }
 }
 
@@ -261,24 +144,24 @@ fn reshaped(shape: &[usize], target: &[i64]) -> Option<Vec<usize>> {
 }
 
 /// Functions of one value that networks use.
-fn function(node: &NodeProto) -> Option<Box<dyn Fn(f32) -> f32>> {
+fn function(node: &NodeProto) -> Option<Function> {
     let parameter = |name, otherwise| onnx::float(node, name).unwrap_or(otherwise);
     Some(match &*node.op_type {
-        "Sigmoid" => Box::new(|x: f32| 1.0 / (1.0 + (-x).exp())),
-        "Tanh" => Box::new(f32::tanh),
+        "Sigmoid" => Function::new(|x: f32| 1.0 / (1.0 + (-x).exp())),
+        "Tanh" => Function::new(f32::tanh),
         "Elu" => {
             let alpha = parameter("alpha", 1.0);
-            Box::new(move |x| if x < 0.0 { alpha * x.exp_m1() } else { x })
+            Function::new(move |x| if x < 0.0 { alpha * x.exp_m1() } else { x })
         }
         "LeakyRelu" => {
             let alpha = parameter("alpha", 0.01);
-            Box::new(move |x| if x < 0.0 { alpha * x } else { x })
+            Function::new(move |x| if x < 0.0 { alpha * x } else { x })
         }
         "HardSigmoid" => {
             let (alpha, beta) = (parameter("alpha", 0.2), parameter("beta", 0.5));
-            Box::new(move |x| (alpha * x + beta).clamp(0.0, 1.0))
+            Function::new(move |x| (alpha * x + beta).clamp(0.0, 1.0))
         }
-        "HardSwish" => Box::new(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
+        "HardSwish" => Function::new(|x| x * (x / 6.0 + 0.5).clamp(0.0, 1.0)),
         _ => return None,
     })
 }

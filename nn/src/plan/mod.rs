@@ -1,12 +1,22 @@
 //! What to compute for a network, as data: steps over buffers, which any back end can carry out.
 
 mod arena;
+mod convolutions;
+mod images;
+mod in_place;
 mod layers;
 mod lower;
+mod narrow;
 mod tail;
 mod value;
 
-use crate::kernels::{Addition, ImageShape, Quantisation, Requantisation, Window};
+use std::ops::Range;
+
+use crate::float::FloatNode;
+use crate::kernels::{
+    Addition, AveragePool, ImageShape, Interpolation, MaxPool, Quantisation, Requantisation, Selection,
+    Window,
+};
 use crate::onnx::Port;
 pub(crate) use lower::lower;
 
@@ -42,6 +52,34 @@ pub struct Buffer {
     pub offset: usize,
 }
 
+impl Buffer {
+    /// Where in the arena it lies.
+    pub fn range(self) -> Range<usize> {
+        self.offset..self.offset + self.length
+    }
+}
+
+/// The places of a buffer that a step writes an image to: all of them, some channels of each pixel of a wider image, or
+/// some pixels of a larger one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct View {
+    /// Which buffer.
+    pub buffer: BufferId,
+    /// Where the first value goes.
+    pub first: usize,
+    /// Values from one pixel to the next.
+    pub step: usize,
+    /// Values from one row to the next.
+    pub row_step: usize,
+}
+
+impl View {
+    /// All of a buffer that holds just an image of this shape.
+    pub fn whole(buffer: BufferId, shape: ImageShape) -> Self {
+        Self { buffer, first: 0, step: shape.channels, row_step: shape.width * shape.channels }
+    }
+}
+
 /// One step of a plan.
 #[derive(Debug)]
 pub struct Step {
@@ -49,6 +87,16 @@ pub struct Step {
     pub node: String,
     /// What it does.
     pub op: Op,
+}
+
+impl Step {
+    /// The nodes that run in float.
+    fn float_nodes(&self) -> &[FloatNode] {
+        match &self.op {
+            Op::Float { model, .. } => model.nodes(),
+            _ => &[],
+        }
+    }
 }
 
 /// What a step does.
@@ -75,13 +123,15 @@ pub enum Op {
         channels: usize,
         /// What the bytes stand for.
         quantisation: Quantisation,
+        /// What each byte becomes, where that is a function of what it stands for.
+        function: Option<Box<[f32; 256]>>,
     },
     /// A convolution over all input channels.
     Convolve {
         /// The image that it reads.
         input: BufferId,
-        /// The image that it writes.
-        output: BufferId,
+        /// Where its image goes.
+        output: View,
         /// Its parameters.
         layer: Box<ConvolutionLayer>,
     },
@@ -89,10 +139,46 @@ pub enum Op {
     ConvolveDepthwise {
         /// The image that it reads.
         input: BufferId,
-        /// The image that it writes.
-        output: BufferId,
+        /// Where its image goes.
+        output: View,
         /// Its parameters; as many output channels as there are input channels.
         layer: Box<ConvolutionLayer>,
+    },
+    /// The largest values under a window.
+    MaxPool {
+        /// The image that it reads.
+        input: BufferId,
+        /// Where its image goes.
+        output: View,
+        /// The window.
+        layer: MaxPool,
+    },
+    /// The means under a window.
+    AveragePool {
+        /// The image that it reads.
+        input: BufferId,
+        /// Where its image goes.
+        output: View,
+        /// The window, and what the bytes stand for.
+        layer: AveragePool,
+    },
+    /// Rows and columns of an image: enlargement by the nearest pixel, cutting out.
+    Select {
+        /// The image that it reads.
+        input: BufferId,
+        /// Where its image goes.
+        output: View,
+        /// Which rows and columns.
+        layer: Selection,
+    },
+    /// Bilinear interpolation.
+    Interpolate {
+        /// The image that it reads.
+        input: BufferId,
+        /// Where its image goes.
+        output: View,
+        /// Which places.
+        layer: Interpolation,
     },
     /// A sum of two tensors of the same shape.
     Add {
@@ -114,14 +200,14 @@ pub enum Op {
     },
     /// Tensors side by side.
     Concatenate {
-        /// From first to last.
+        /// Those that are not written to their place right away.
         parts: Vec<Part>,
         /// The whole.
         output: BufferId,
         /// How many times each part contributes a run of its bytes.
         runs: usize,
     },
-    /// A node that has no quantised form here, in floats.
+    /// Nodes that have no quantised form here, in floats.
     Float {
         /// Its inputs, constants left out.
         inputs: Vec<FloatId>,
@@ -149,6 +235,8 @@ pub struct ConvolutionLayer {
     pub bias: Vec<i32>,
     /// From sums to outputs.
     pub requantisation: Requantisation,
+    /// Multiplications of a run, as the network defines the layer; its form here may have more, by weights of zero.
+    pub multiply_adds: u64,
 }
 
 /// A tensor that is part of a concatenation.
@@ -156,11 +244,62 @@ pub struct ConvolutionLayer {
 pub struct Part {
     /// The tensor.
     pub input: BufferId,
+    /// Where in each run of the whole its own begins.
+    pub start: usize,
     /// Its bytes in the scale of the whole, where that differs.
     pub table: Option<Box<[u8; 256]>>,
 }
 
 impl Op {
+    /// The name of what a step does; that of ONNX where there is one.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Quantise { .. } => "QuantizeLinear",
+            Self::Dequantise { .. } => "DequantizeLinear",
+            Self::Convolve { .. } | Self::ConvolveDepthwise { .. } => "Conv",
+            Self::MaxPool { .. } => "MaxPool",
+            Self::AveragePool { .. } => "AveragePool",
+            Self::Select { .. } | Self::Interpolate { .. } => "Resize",
+            Self::Add { .. } => "Add",
+            Self::Map { .. } => "Map",
+            Self::Concatenate { .. } => "Concat",
+            Self::Float { model, .. } => model.name(),
+        }
+    }
+
+    /// Multiplications of activations with weights, each with an addition.
+    pub fn multiply_adds(&self) -> u64 {
+        match self {
+            Self::Convolve { layer, .. } | Self::ConvolveDepthwise { layer, .. } => layer.multiply_adds,
+            Self::Float { model, .. } => model.multiply_adds(),
+            _ => 0,
+        }
+    }
+
+    /// The tensors of floats that a step reads or writes.
+    pub fn floats(&self) -> Vec<FloatId> {
+        match self {
+            Self::Quantise { input, .. } => vec![*input],
+            Self::Dequantise { output, .. } => vec![*output],
+            Self::Float { inputs, outputs, .. } => inputs.iter().chain(outputs).copied().collect(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// Where a layer of an image writes it, and how many channels it has.
+    pub(crate) fn view(&mut self) -> Option<(&mut View, usize)> {
+        match self {
+            Self::Convolve { output, layer, .. } | Self::ConvolveDepthwise { output, layer, .. } => {
+                Some((output, layer.output_channels))
+            }
+            Self::MaxPool { output, layer, .. } => Some((output, layer.output().channels)),
+            Self::AveragePool { output, layer, .. } => Some((output, layer.output().channels)),
+            Self::Select { output, layer, .. } => Some((output, layer.output().channels)),
+            Self::Interpolate { output, layer, .. } => Some((output, layer.output().channels)),
+            _ => None,
+        }
+    }
+
     /// The buffers that a step reads.
     pub fn reads(&self) -> Vec<BufferId> {
         match self {
@@ -168,6 +307,10 @@ impl Op {
             Self::Dequantise { input, .. }
             | Self::Convolve { input, .. }
             | Self::ConvolveDepthwise { input, .. }
+            | Self::MaxPool { input, .. }
+            | Self::AveragePool { input, .. }
+            | Self::Select { input, .. }
+            | Self::Interpolate { input, .. }
             | Self::Map { input, .. } => vec![*input],
             Self::Add { inputs, .. } => inputs.to_vec(),
             Self::Concatenate { parts, .. } => parts.iter().map(|part| part.input).collect(),
@@ -178,9 +321,13 @@ impl Op {
     pub fn writes(&self) -> Option<BufferId> {
         match self {
             Self::Dequantise { .. } | Self::Float { .. } => None,
-            Self::Quantise { output, .. }
-            | Self::Convolve { output, .. }
+            Self::Convolve { output, .. }
             | Self::ConvolveDepthwise { output, .. }
+            | Self::MaxPool { output, .. }
+            | Self::AveragePool { output, .. }
+            | Self::Select { output, .. }
+            | Self::Interpolate { output, .. } => Some(output.buffer),
+            Self::Quantise { output, .. }
             | Self::Map { output, .. }
             | Self::Add { output, .. }
             | Self::Concatenate { output, .. } => Some(*output),
@@ -191,7 +338,7 @@ impl Op {
 impl Plan {
     /// Names of the nodes that run in float.
     pub fn float_ops(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().filter(|step| matches!(step.op, Op::Float { .. })).map(|step| &*step.node)
+        self.steps.iter().flat_map(Step::float_nodes).map(|node| &*node.name)
     }
 }
 

@@ -1,5 +1,8 @@
 //! What the tensors of a file are while a plan is made.
 
+use std::fmt;
+use std::rc::Rc;
+
 use tract_onnx::pb::NodeProto;
 
 use super::{BufferId, FloatId};
@@ -30,8 +33,40 @@ pub(super) struct Bytes {
     pub(super) order: Order,
     /// What they stand for.
     pub(super) quantisation: Quantisation,
-    /// Whether just one node reads them, so that they may be changed for its sake.
+    /// Whether just one node reads them, and each tensor whose rows and columns they are, so that they may be changed for
+    /// its sake.
     pub(super) is_read_once: bool,
+    /// What is yet to be done to what they stand for.
+    pub(super) function: Option<Function>,
+}
+
+/// A function of single values.
+#[derive(Clone)]
+pub(super) struct Function(Rc<dyn Fn(f32) -> f32>);
+
+impl fmt::Debug for Function {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("Function").finish_non_exhaustive()
+    }
+}
+
+impl Function {
+    pub(super) fn new(function: impl Fn(f32) -> f32 + 'static) -> Self {
+        Self(Rc::new(function))
+    }
+
+    /// The value of the function at `x`.
+    pub(super) fn at(&self, x: f32) -> f32 {
+        (self.0)(x)
+    }
+
+    /// This function of what `inner` makes, where there is such a one.
+    pub(super) fn of(self, inner: Option<Self>) -> Self {
+        match inner {
+            Some(inner) => Self::new(move |x| self.at(inner.at(x))),
+            None => self,
+        }
+    }
 }
 
 /// How values lie in memory.
@@ -69,6 +104,20 @@ impl Bytes {
         if self.order == Order::ChannelsLast { self.shape[1] } else { 1 }
     }
 
+    /// What each byte becomes in another quantisation, its function done.
+    pub(super) fn table_to(&self, to: Quantisation) -> Box<[u8; 256]> {
+        self.quantisation.table_to(to, |value| self.function_at(value))
+    }
+
+    /// What each byte stands for, its function done.
+    pub(super) fn table_to_floats(&self) -> Box<[f32; 256]> {
+        Box::new(std::array::from_fn(|byte| self.function_at(self.quantisation.dequantise(byte as u8))))
+    }
+
+    fn function_at(&self, value: f32) -> f32 {
+        self.function.as_ref().map_or(value, |function| function.at(value))
+    }
+
     /// The lengths of the dimensions in the order in which they lie in memory.
     pub(super) fn in_memory(&self) -> Vec<usize> {
         match (self.order, &*self.shape) {
@@ -104,10 +153,19 @@ impl Weights {
             return None;
         }
         let inner: usize = constant.shape.iter().skip(axis + 1).product();
-        let zero_point = |index: usize| zero_points[index / inner % along % zero_points.len()];
-        let values = constant.integers()?;
-        let steps = values.iter().enumerate().map(|(index, value)| value - zero_point(index)).collect();
+        let mut steps = constant.integers()?;
+        if zero_points.iter().any(|&zero_point| zero_point != 0) {
+            for (place, steps) in steps.chunks_mut(inner.max(1)).enumerate() {
+                let zero_point = zero_points[place % along % zero_points.len()];
+                steps.iter_mut().for_each(|step| *step -= zero_point);
+            }
+        }
         Some(Self { shape: constant.shape.clone(), steps, scales, axis })
+    }
+
+    /// Whether there is one scale for all, or one for each place along this axis.
+    pub(super) fn is_scaled_along(&self, axis: usize) -> bool {
+        self.scales.len() == 1 || self.axis == axis
     }
 
     /// The scale at a place along the axis.

@@ -70,6 +70,52 @@ impl Builder {
         self.constant(DataType::Float, dims, values.iter().flat_map(|value| value.to_le_bytes()).collect())
     }
 
+    /// Gives the last node attributes that are text.
+    pub fn with_text(&mut self, attributes: &[(&str, &str)]) {
+        let attribute = attributes.iter().map(|&(name, text)| AttributeProto {
+            name: name.to_owned(),
+            r#type: AttributeType::String as i32,
+            s: text.as_bytes().to_vec(),
+            ..AttributeProto::default()
+        });
+        self.nodes.last_mut().unwrap().attribute.extend(attribute);
+    }
+
+    pub fn integers(&mut self, values: &[i64]) -> String {
+        let bytes = values.iter().flat_map(|value| value.to_le_bytes()).collect();
+        self.constant(DataType::Int64, &[values.len() as i64], bytes)
+    }
+
+    /// A transposed convolution with random weights; not yet bytes.
+    pub fn transposed(
+        &mut self,
+        tensor: &str,
+        [input, output]: [i64; 2],
+        size: i64,
+        attributes: &[(&str, &[i64])],
+    ) -> String {
+        let weights: Vec<_> = (0..input * output * size * size).map(|_| self.rng.u8(..)).collect();
+        let weights = self.constant(DataType::Int8, &[input, output, size, size], weights);
+        let scales: Vec<_> = (0..output).map(|channel| 0.0005 + 0.0001 * channel as f32).collect();
+        let scales = self.floats(&[output], &scales);
+        let weights = self.node("DequantizeLinear", &[&weights, &scales], &[("axis", &[1])]);
+        let bias: Vec<_> = (0..output).map(|channel| channel as f32 / 7.0).collect();
+        let bias = self.floats(&[output], &bias);
+        self.node("ConvTranspose", &[tensor, &weights, &bias], attributes)
+    }
+
+    /// Twice as large.
+    pub fn doubled(&mut self, tensor: &str, mode: &str, coordinates: &str) -> String {
+        let scales = self.floats(&[4], &[1.0, 1.0, 2.0, 2.0]);
+        let doubled = self.node("Resize", &[tensor, "", &scales], &[]);
+        self.with_text(&[
+            ("mode", mode),
+            ("coordinate_transformation_mode", coordinates),
+            ("nearest_mode", "floor"),
+        ]);
+        doubled
+    }
+
     /// `tensor` through bytes and back.
     pub fn through_bytes(&mut self, tensor: &str, scale: f32, zero_point: u8) -> String {
         let scale = self.floats(&[], &[scale]);
@@ -160,6 +206,46 @@ pub fn every_layer(signed: bool) -> ModelProto {
     let rows = b.node("Reshape", &[&rows, &shape], &[]);
     let rows = b.through_bytes(&rows, OUTPUT_SCALE, 90);
     b.model(&[1, 3, SIDE, SIDE], &[&rows, &sum])
+}
+
+/// A network with all layers of images that run on bytes, beside convolutions: an encoder with a decoder, a skip
+/// connection and functions that no bytes follow.
+pub fn every_image_layer() -> ModelProto {
+    let mut b = Builder::new();
+    let image = b.through_bytes("image", SCALE, 128);
+    let x = b.convolution(&image, [3, 8], 3, 1);
+    let x = b.through_bytes(&x, SCALE, 128);
+    let window: &[(&str, &[i64])] =
+        &[("kernel_shape", &[3, 3]), ("strides", &[2, 2]), ("pads", &[1, 1, 1, 1])];
+    let skip = b.node("MaxPool", &[&x], window);
+    let skip = b.through_bytes(&skip, SCALE, 128);
+    let x = b.convolution(&skip, [8, 10], 3, 2);
+    let x = b.through_bytes(&x, SCALE, 128);
+    let x = b.node("Elu", &[&x], &[]);
+    let x = b.doubled(&x, "nearest", "asymmetric");
+    let x = b.through_bytes(&x, OUTPUT_SCALE, 30);
+    let narrow = b.convolution(&x, [10, 4], 3, 1);
+    let narrow = b.through_bytes(&narrow, SCALE, 128);
+    let places = [[0, 0], [7, 7], [2, 3]].map(|places| b.integers(&places));
+    let x = b.node("Slice", &[&x, &places[0], &places[1], &places[2]], &[]);
+    let x = b.through_bytes(&x, OUTPUT_SCALE, 30);
+    let x = b.node("Concat", &[&x, &skip], &[("axis", &[1])]);
+    let both = b.through_bytes(&x, OUTPUT_SCALE, 30);
+    let x = b.transposed(&both, [18, 6], 4, &[("strides", &[2, 2]), ("pads", &[1, 1, 1, 1])]);
+    let x = b.node("Relu", &[&x], &[]);
+    let x = b.through_bytes(&x, OUTPUT_SCALE, 0);
+    let x = b.doubled(&x, "linear", "half_pixel");
+    let x = b.through_bytes(&x, OUTPUT_SCALE, 0);
+    let odd: &[(&str, &[i64])] =
+        &[("strides", &[2, 1]), ("pads", &[1, 1, 1, 1]), ("output_padding", &[1, 0])];
+    let y = b.transposed(&both, [18, 5], 3, odd);
+    let y = b.through_bytes(&y, OUTPUT_SCALE, 120);
+    let mean = b.node("AveragePool", &[&x], window);
+    let mean = b.through_bytes(&mean, OUTPUT_SCALE / 2.0, 7);
+    let all = b.node("GlobalAveragePool", &[&both], &[]);
+    let all = b.through_bytes(&all, OUTPUT_SCALE / 3.0, 90);
+    let all = b.node("Sigmoid", &[&all], &[]);
+    b.model(&[1, 3, SIDE, SIDE], &[&mean, &all, &y, &narrow])
 }
 
 /// An image of smooth random values.

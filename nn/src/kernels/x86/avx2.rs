@@ -7,7 +7,7 @@ use std::arch::x86_64::*;
 
 use super::super::block::{Block, LANES, Word};
 use super::super::gemm::{Run, strip};
-use super::super::lanes::{Lanes, Limits};
+use super::super::lanes::{Lanes, Limits, WideLanes};
 use super::{Sixteen, broadcast, finish, halves, load_bytes, load_sums};
 
 /// Proof of AVX2.
@@ -55,7 +55,7 @@ impl Lanes for Avx2 {
     }
 
     fn block(weight: impl Fn(usize, usize) -> i8) -> Block {
-        Block::of_pairs(weight)
+        Block::of_pairs(|lane, depth| weight(lane, depth).into())
     }
 
     #[inline(always)]
@@ -93,6 +93,12 @@ impl Lanes for Avx2 {
         unsafe { finish(sums, multipliers, limits) }
     }
 
+    #[inline(always)]
+    fn look_up(self, table: &[u8; 256], values: &mut [u8]) {
+        // SAFETY: the token proves AVX2.
+        unsafe { look_up(table, values) }
+    }
+
     /// Six pixels by sixteen channels: twelve registers of sums, two of weights, one of activations.
     #[inline(always)]
     fn gemm(self, run: &mut Run<'_>) {
@@ -102,6 +108,59 @@ impl Lanes for Avx2 {
             let pixel = strip::<_, 2, 1>(self, run, pixel, panel);
             strip::<_, 1, 1>(self, run, pixel, panel);
         }
+    }
+}
+
+impl WideLanes for Avx2 {
+    type Wide = __m256i;
+
+    #[inline(always)]
+    fn wide(self, bytes: &[u8; LANES]) -> Self::Wide {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_cvtepu8_epi16(load_bytes(bytes)) }
+    }
+
+    #[inline(always)]
+    fn plus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_add_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn minus(self, a: Self::Wide, b: Self::Wide) -> Self::Wide {
+        // SAFETY: the token proves AVX2.
+        unsafe { _mm256_sub_epi16(a, b) }
+    }
+
+    #[inline(always)]
+    fn words(self, values: Self::Wide) -> [Word; LANES / 2] {
+        let mut words = [Word::default(); LANES / 2];
+        // SAFETY: the token proves AVX2; eight words are 32 bytes, and this store needs no alignment.
+        unsafe { _mm256_storeu_si256(words.as_mut_ptr().cast(), values) };
+        words
+    }
+
+    #[inline(always)]
+    fn dot_pairs(self, sums: Self::Sums, word: Word, block: &Block) -> Self::Sums {
+        self.dot(sums, word, block)
+    }
+
+    #[inline(always)]
+    fn sum(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        // SAFETY: the token proves AVX2.
+        unsafe { [_mm256_add_epi32(a[0], b[0]), _mm256_add_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn difference(self, a: Self::Sums, b: Self::Sums) -> Self::Sums {
+        // SAFETY: the token proves AVX2.
+        unsafe { [_mm256_sub_epi32(a[0], b[0]), _mm256_sub_epi32(a[1], b[1])] }
+    }
+
+    #[inline(always)]
+    fn quarter(self, sums: Self::Sums) -> Self::Sums {
+        // SAFETY: the token proves AVX2.
+        unsafe { [_mm256_srai_epi32::<2>(sums[0]), _mm256_srai_epi32::<2>(sums[1])] }
     }
 }
 
@@ -134,5 +193,31 @@ fn widen(bytes: &[u8], words: &mut [Word]) {
     }
     for (&[first, second], word) in rest.as_chunks().0.iter().zip(narrow) {
         *word = Avx2::word([first, second, 0, 0]);
+    }
+}
+
+/// Looks up each byte in all sixteen rows of the table at once, thirty-two bytes at a time; what does not belong to a row
+/// comes out of it as zero.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up(table: &[u8; 256], values: &mut [u8]) {
+    let rows = table.as_chunks::<LANES>().0;
+    let (vectors, rest) = values.as_chunks_mut::<{ 2 * LANES }>();
+    for vector in vectors {
+        // SAFETY: thirty-two bytes; this load needs no alignment.
+        let bytes = unsafe { _mm256_loadu_si256(vector.as_ptr().cast()) };
+        let mut found = _mm256_setzero_si256();
+        for (index, row) in rows.iter().enumerate() {
+            let row = _mm256_broadcastsi128_si256(load_bytes(row));
+            // Bytes of this row are below 16 now; added to 0x70, all others have the top bit, which looks up a zero.
+            let places = _mm256_xor_si256(bytes, _mm256_set1_epi8((16 * index as u8).cast_signed()));
+            let places = _mm256_adds_epu8(places, _mm256_set1_epi8(0x70));
+            found = _mm256_or_si256(found, _mm256_shuffle_epi8(row, places));
+        }
+        // SAFETY: thirty-two bytes; this store needs no alignment.
+        unsafe { _mm256_storeu_si256(vector.as_mut_ptr().cast(), found) };
+    }
+    for value in rest {
+        *value = table[usize::from(*value)];
     }
 }
