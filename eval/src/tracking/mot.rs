@@ -19,6 +19,7 @@ use serde::Serialize;
 pub use format::MotTracks;
 
 use self::format::Matched;
+use crate::figure::{Side, significant, text_table};
 use crate::{EvalError, Figure, figures_table};
 
 /// Boxes with less in common are not the same, for MOTA and IDF1.
@@ -141,6 +142,25 @@ impl fmt::Display for MultiObjectReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&figures_table(&self.figures()))
     }
+}
+
+/// Trackers side by side as a table for a terminal.
+pub fn multi_object_table(trackers: &[(String, MultiObjectReport)]) -> String {
+    let number = Side::Right;
+    text_table(&multi_object_rows(trackers), &[Side::Left, number, number, number, number, number, number])
+}
+
+/// A header, then a row for each tracker.
+pub(crate) fn multi_object_rows(trackers: &[(String, MultiObjectReport)]) -> Vec<[String; 7]> {
+    let header =
+        ["tracker", "HOTA", "IDF1", "MOTA", "misses", "false positives", "switches"].map(str::to_owned);
+    let row = |(name, of): &(String, MultiObjectReport)| {
+        let [hota, idf1, mota] = [of.hota, of.idf1, of.mota].map(significant);
+        let counts = [of.misses, of.false_positives, of.id_switches].map(|count| count.to_string());
+        let [misses, false_positives, switches] = counts;
+        [name.clone(), hota, idf1, mota, misses, false_positives, switches]
+    };
+    std::iter::once(header).chain(trackers.iter().map(row)).collect()
 }
 
 fn ratio(part: f64, whole: f64) -> f64 {

@@ -14,9 +14,6 @@ const PRECISION_STEPS: u32 = 50;
 /// The error that [`OnePassReport::precision_20px`] allows.
 const PRECISION_PX: usize = 20;
 
-const PROTOCOL: &str = "OTB one-pass: initialised in the first frame, which counts as perfect; an estimate that is not \
-                        finite or of no size repeats the one before; frames without a target in the truth are left out";
-
 /// One frame of a sequence.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FrameScore {
@@ -60,6 +57,10 @@ pub struct OnePassReport {
 }
 
 impl OnePassReport {
+    /// How it was measured.
+    pub(super) const PROTOCOL: &str = "OTB one-pass: initialised in the first frame, which counts as perfect; an estimate that \
+         is not finite or of no size repeats the one before; frames without a target in the truth are left out";
+
     /// Measures one box per frame against another. The first estimate is not looked at.
     ///
     /// # Errors
@@ -99,7 +100,7 @@ impl OnePassReport {
     /// Every figure with its protocol.
     pub fn figures(&self) -> Vec<Figure> {
         let figure = |name: &str, value: f64| {
-            Figure::new(name, value, "1").protocol(PROTOCOL).count(self.frames, "frames")
+            Figure::new(name, value, "1").protocol(Self::PROTOCOL).count(self.frames, "frames")
         };
         vec![
             figure("success AUC, 21 thresholds", self.auc),

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::OnePassReport;
 use super::one_pass::mean;
-use crate::EvalError;
 use crate::figure::{Side, significant, text_table};
+use crate::{EvalError, Figure};
 
 /// One sequence of a suite.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -45,6 +45,8 @@ pub struct OnePassSuite {
     pub auc: f64,
     /// Mean of the sequences' precisions at 20 px.
     pub precision_20px: f64,
+    /// CPU time per frame, milliseconds, where that is known.
+    pub cpu_ms_per_frame: Option<f64>,
     /// Frames that were measured, over all sequences.
     pub frames: usize,
     /// Each sequence.
@@ -67,6 +69,7 @@ impl OnePassSuite {
             tracker: tracker.into(),
             auc: mean_of(&reports, |report| report.auc),
             precision_20px: mean_of(&reports, |report| report.precision_20px),
+            cpu_ms_per_frame: None,
             frames: reports.iter().map(|report| report.frames).sum(),
             attributes: by_attribute(&sequences),
             sequences,
@@ -88,6 +91,55 @@ impl OnePassSuite {
         let thresholds = curves.first().copied().unwrap_or_default().iter().map(|point| point.0);
         let share = |index: usize| mean(curves.iter().map(|curve| curve[index].1));
         thresholds.enumerate().map(|(index, threshold)| (threshold, share(index))).collect()
+    }
+
+    /// Every figure with its protocol.
+    pub fn figures(&self) -> Vec<Figure> {
+        if let [sequence] = self.sequences.as_slice() {
+            return sequence.report.figures();
+        }
+        let over = format!("sequences, {} frames", self.frames);
+        let figure = |name: &str, value: f64| {
+            let protocol = format!("mean over sequences; {}", OnePassReport::PROTOCOL);
+            Figure::new(name, value, "1").protocol(protocol).count(self.sequences.len(), over.as_str())
+        };
+        vec![
+            figure("success AUC, 21 thresholds", self.auc),
+            figure("precision at 20 px", self.precision_20px),
+        ]
+    }
+
+    /// The same with the computing time that the tracker left.
+    #[must_use]
+    pub fn with_cpu_ms(self, cpu_ms_per_frame: Option<f64>) -> Self {
+        Self { cpu_ms_per_frame, ..self }
+    }
+
+    /// Trackers side by side: a header, then name, AUC, precision at 20 px, CPU time and frames of each.
+    pub(crate) fn table(suites: &[Self]) -> Vec<[String; 5]> {
+        let with_cpu =
+            |[name, auc, precision, count]: [String; 4], cpu: String| [name, auc, precision, cpu, count];
+        let of = |suite: &Self| {
+            let cpu = suite.cpu_ms_per_frame.map_or_else(|| "–".to_owned(), significant);
+            with_cpu(row(&suite.tracker, suite.auc, suite.precision_20px, suite.frames), cpu)
+        };
+        let header = with_cpu(header("tracker", "frames"), "cpu ms".to_owned());
+        std::iter::once(header).chain(suites.iter().map(of)).collect()
+    }
+
+    /// The sequences and the attributes: a header, then name, AUC, precision at 20 px and count of each.
+    pub(crate) fn tables(&self) -> [Vec<[String; 4]>; 2] {
+        let sequences = self.sequences.iter().map(|sequence| {
+            let OnePassReport { auc, precision_20px, frames, .. } = sequence.report;
+            row(&sequence.name, auc, precision_20px, frames)
+        });
+        let all = row("all", self.auc, self.precision_20px, self.frames);
+        let attributes =
+            self.attributes.iter().map(|of| row(&of.attribute, of.auc, of.precision_20px, of.sequences));
+        [
+            std::iter::once(header("sequence", "frames")).chain(sequences).chain([all]).collect(),
+            std::iter::once(header("attribute", "sequences")).chain(attributes).collect(),
+        ]
     }
 
     /// The worst moment of each sequence that lost its target: the frame after which the target was not touched for the
@@ -143,24 +195,27 @@ fn mean_of(reports: &[&OnePassReport], value: impl Fn(&OnePassReport) -> f64) ->
 /// The sequences, then the attributes, as tables.
 impl fmt::Display for OnePassSuite {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let sequences = self.sequences.iter().map(|sequence| {
-            let OnePassReport { auc, precision_20px, frames, .. } = sequence.report;
-            row(&sequence.name, auc, precision_20px, frames)
-        });
-        let header = |first: &str, last: &str| [first, "AUC", "precision 20 px", last].map(str::to_owned);
-        let sides = [Side::Left, Side::Right, Side::Right, Side::Right];
-        let all = row("all", self.auc, self.precision_20px, self.frames);
-        let rows: Vec<_> =
-            std::iter::once(header("sequence", "frames")).chain(sequences).chain([all]).collect();
-        f.write_str(&text_table(&rows, &sides))?;
+        let [sequences, attributes] = self.tables();
+        f.write_str(&text_table(&sequences, &SIDES))?;
         if self.attributes.is_empty() {
             return Ok(());
         }
-        let attributes =
-            self.attributes.iter().map(|of| row(&of.attribute, of.auc, of.precision_20px, of.sequences));
-        let rows: Vec<_> = std::iter::once(header("attribute", "sequences")).chain(attributes).collect();
-        write!(f, "\n{}", text_table(&rows, &sides))
+        write!(f, "\n{}", text_table(&attributes, &SIDES))
     }
+}
+
+const SIDES: [Side; 4] = [Side::Left, Side::Right, Side::Right, Side::Right];
+
+/// Trackers side by side as a table for a terminal.
+pub fn suites_table(suites: &[OnePassSuite]) -> String {
+    text_table(
+        &OnePassSuite::table(suites),
+        &[Side::Left, Side::Right, Side::Right, Side::Right, Side::Right],
+    )
+}
+
+fn header(first: &str, last: &str) -> [String; 4] {
+    [first, "AUC", "precision 20 px", last].map(str::to_owned)
 }
 
 fn row(name: &str, auc: f64, precision_20px: f64, count: usize) -> [String; 4] {

@@ -15,6 +15,7 @@ pub use dataset::{VotDataset, VotSequence};
 pub use results::{Answer, VotResults};
 
 use super::Bounds;
+use crate::figure::{Side, significant, text_table};
 use crate::{EvalError, Figure, figures_table};
 
 /// What a rule of the protocol is set to; the default is VOT2018's.
@@ -163,6 +164,27 @@ impl fmt::Display for VotReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&figures_table(&self.figures()))
     }
+}
+
+/// Trackers side by side as a table for a terminal.
+pub fn vot_table(trackers: &[(String, VotReport)]) -> String {
+    text_table(&vot_rows(trackers), &[Side::Left, Side::Right, Side::Right, Side::Right, Side::Right])
+}
+
+/// A header, then a row for each tracker.
+pub(crate) fn vot_rows(trackers: &[(String, VotReport)]) -> Vec<[String; 5]> {
+    let number = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), significant);
+    let header = ["tracker", "EAO", "accuracy", "robustness", "failures"].map(str::to_owned);
+    let row = |(name, of): &(String, VotReport)| {
+        [
+            name.clone(),
+            number(of.eao),
+            number(of.accuracy),
+            significant(of.robustness),
+            significant(of.failures),
+        ]
+    };
+    std::iter::once(header).chain(trackers.iter().map(row)).collect()
 }
 
 /// Overlaps of one run. Accuracy counts one more row and column than the expected overlap, and leaves out the burn-in: so do
