@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail, ensure};
 use datasets::{Dataset, SourceSpec, is_target_sequence, open};
 use eval::tracking::{
     FrameScore, Loss, MotTracks, MultiObjectReport, OnePassReport, OnePassSuite, Rectangle, SequenceReport,
@@ -191,7 +191,7 @@ fn sequences(ground_truth: &Path, args: &EvalTrackingArgs) -> anyhow::Result<Vec
     }
     let is_single = |est: &&PathBuf| !est.is_dir();
     if let Some(file) = args.est.iter().find(is_single).filter(|_| sequences.len() > 1) {
-        anyhow::bail!(
+        bail!(
             "expected a folder with a file NAME.txt for each of {} sequences, found {}",
             sequences.len(),
             file.display()
