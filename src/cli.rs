@@ -65,8 +65,9 @@ pub(crate) struct DemoArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct RunArgs {
-    /// A KITTI sequence, EuRoC or TUM folder, a folder of images, a video file, a camera (0 or /dev/video0), a stream's
-    /// address, a GStreamer pipeline, or a synthetic world (world:nadir, world:oblique?seed=3&frames=500)
+    /// A KITTI sequence, EuRoC or TUM folder, a tracking sequence (OTB, UAV123, DTB70, VOT), a folder of images, a video
+    /// file, a camera (0 or /dev/video0), a stream's address, a GStreamer pipeline, or a synthetic world (world:nadir,
+    /// world:oblique?seed=3&frames=500)
     pub(crate) source: String,
     /// Folder for the trajectory, the metrics, the report and the recording; an earlier run there is kept as DIR.1
     #[arg(long, value_name = "DIR")]
@@ -214,6 +215,8 @@ pub(crate) enum EvalCommand {
     Odometry(EvalOdometryArgs),
     /// Kestrel beside other programs on the same frames: accuracy and CPU time in one table (bench/peers/run.sh runs them)
     Peers(EvalPeersArgs),
+    /// Targets followed: success and precision (OTB), supervised runs (VOT), several targets with identities (MOTChallenge)
+    Tracking(EvalTrackingArgs),
 }
 
 #[derive(Debug, Args)]
@@ -269,6 +272,48 @@ pub(crate) struct EvalPeersArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct EvalTrackingArgs {
+    /// Whose rules to measure by
+    #[arg(long, value_enum)]
+    pub(crate) protocol: TrackingProtocol,
+    /// otb: boxes, one row `x,y,width,height` per frame, or the folder of a sequence (OTB, UAV123, DTB70, VOT) or of many;
+    /// mot: rows `frame,id,x,y,width,height,counts`
+    #[arg(long, value_name = "PATH", required_if_eq_any([("protocol", "otb"), ("protocol", "mot")]))]
+    pub(crate) gt: Option<PathBuf>,
+    /// Results in the same form, one file or, for many sequences, one folder with NAME.txt for each; several to compare
+    #[arg(long, value_name = "PATH", num_args = 1.., required_if_eq_any([("protocol", "otb"), ("protocol", "mot")]))]
+    pub(crate) est: Vec<PathBuf>,
+    /// vot: the sequences with their regions (VOT2018.json)
+    #[arg(long, value_name = "FILE", required_if_eq("protocol", "vot"), conflicts_with_all = ["gt", "est"])]
+    pub(crate) dataset: Option<PathBuf>,
+    /// vot: a folder or ZIP of SEQUENCE/SEQUENCE_001.txt; several to compare
+    #[arg(long, value_name = "PATH", num_args = 1.., required_if_eq("protocol", "vot"), conflicts_with_all = ["gt", "est"])]
+    pub(crate) results: Vec<PathBuf>,
+    /// otb: measure the first frames only
+    #[arg(long, value_name = "N", value_parser = at_least_one, conflicts_with = "dataset")]
+    pub(crate) max_frames: Option<usize>,
+    /// otb: where the frames of the one sequence are, for the report's film strips; default: where its benchmark puts them
+    #[arg(long, value_name = "SOURCE", conflicts_with = "dataset")]
+    pub(crate) frames: Option<String>,
+    /// Write an HTML report too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) report: Option<PathBuf>,
+    /// Print one JSON object on standard output (an array for several trackers)
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrackingProtocol {
+    /// OTB's one-pass evaluation: success AUC, precision at 20 px
+    Otb,
+    /// VOT's supervised evaluation: accuracy, robustness, expected average overlap
+    Vot,
+    /// Several targets: HOTA, IDF1, MOTA
+    Mot,
 }
 
 #[derive(Debug, Args)]

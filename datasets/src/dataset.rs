@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use geometry::{Frame, PinholeCamera, Trajectory};
 
-use crate::DatasetError;
+use crate::{DatasetError, TargetTruth};
 
 /// What is known about a source before its first frame.
 #[derive(Clone, Debug)]
@@ -71,4 +71,6 @@ impl<D: Dataset + ?Sized> Dataset for Box<D> {
 pub struct GroundTruth {
     /// Poses `world_from_camera`, metric.
     pub trajectory: Option<Trajectory>,
+    /// The one target of a tracking sequence.
+    pub target: Option<TargetTruth>,
 }

@@ -31,7 +31,7 @@ fn open(spec: &SourceSpec) -> Result<ImageSequence, DatasetError> {
     let truth = mav.join("state_groundtruth_estimate0");
     let ground_truth = if truth.join("data.csv").is_file() {
         let trajectory = read_truth(&truth, &sensor, &mut assumptions)?;
-        Some(GroundTruth { trajectory: Some(trajectory) })
+        Some(GroundTruth { trajectory: Some(trajectory), ..GroundTruth::default() })
     } else {
         None
     };

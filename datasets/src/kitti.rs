@@ -42,7 +42,8 @@ fn open(spec: &SourceSpec) -> Result<ImageSequence, DatasetError> {
     };
     let images = stamps.into_iter().zip(paths).map(|(stamp, path)| Image { stamp, path }).collect();
     let name = format!("KITTI odometry {}", folder_name(folder));
-    let ground_truth = trajectory.map(|trajectory| GroundTruth { trajectory: Some(trajectory) });
+    let ground_truth =
+        trajectory.map(|trajectory| GroundTruth { trajectory: Some(trajectory), ..GroundTruth::default() });
     Ok(ImageSequence::new(Found { name, images, camera, assumptions, ground_truth }))
 }
 

@@ -25,24 +25,29 @@ mod euroc;
 mod folder;
 mod kitti;
 mod open;
+mod otb;
 mod read_ahead;
 mod samples;
 #[cfg(test)]
 mod scripted;
 mod sequence;
+mod target;
 mod text;
 mod tum;
+mod uav123;
 mod undistorted;
 #[cfg(feature = "video")]
 mod video;
+mod vot;
 mod window;
 pub mod world;
 
 pub use calibration::{ASSUMED_HORIZONTAL_FOV_DEG, Calibration};
 pub use dataset::{Dataset, GroundTruth, SourceInfo};
 pub use error::DatasetError;
-pub use open::{SourceSpec, open, open_ahead};
+pub use open::{SourceSpec, is_target_sequence, open, open_ahead};
 pub use read_ahead::ReadAhead;
 pub use samples::read_samples;
+pub use target::TargetTruth;
 pub use undistorted::Undistorted;
 pub use window::{Window, WindowSpec};

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Dataset, DatasetError, ReadAhead, Undistorted, Window, WindowSpec, euroc, folder, kitti, tum, world,
+    Dataset, DatasetError, ReadAhead, Undistorted, Window, WindowSpec, euroc, folder, kitti, otb, tum,
+    uav123, vot, world,
 };
 
 /// A source of frames as the user names it.
@@ -42,6 +43,9 @@ const FORMATS: &[Format] = &[
     kitti::FORMAT,
     euroc::FORMAT,
     tum::FORMAT,
+    otb::FORMAT,
+    uav123::FORMAT,
+    vot::FORMAT,
     folder::FORMAT,
     #[cfg(feature = "video")]
     crate::video::DEVICE,
@@ -76,6 +80,15 @@ pub fn open(spec: &SourceSpec) -> Result<Box<dyn Dataset>, DatasetError> {
     Err(unexpected(accepted(), found))
 }
 
+/// Those that follow one target and bring its boxes.
+const TARGET_FORMATS: &[Format] = &[otb::FORMAT, uav123::FORMAT, vot::FORMAT];
+
+/// Whether `source` is a sequence that brings the boxes of one target: of OTB, DTB70, UAV123 or VOT.
+pub fn is_target_sequence(source: &Path) -> bool {
+    let spec = SourceSpec::new(source.to_string_lossy());
+    TARGET_FORMATS.iter().any(|format| (format.recognise)(&spec))
+}
+
 /// Frames decoded ahead of use.
 const AHEAD: usize = 4;
 
@@ -102,7 +115,17 @@ mod tests {
     #[test]
     fn what_does_not_exist_gets_the_list_of_what_is_accepted() {
         let error = open(&SourceSpec::new("/nowhere/flight.mp4")).err().unwrap().to_string();
-        for part in ["KITTI", "EuRoC", "TUM", "folder of", "no such file", "/nowhere/flight.mp4"] {
+        for part in [
+            "KITTI",
+            "EuRoC",
+            "TUM",
+            "OTB",
+            "UAV123",
+            "VOT",
+            "folder of",
+            "no such file",
+            "/nowhere/flight.mp4",
+        ] {
             assert!(error.contains(part), "`{part}` is not in: {error}");
         }
     }

@@ -33,7 +33,7 @@ fn open(spec: &SourceSpec) -> Result<ImageSequence, DatasetError> {
     let ground_truth = match first_existing(folder, &["groundtruth.txt"]) {
         Some(path) => {
             let trajectory = read_truth(&TextFile::read(&path)?, &mut assumptions)?;
-            Some(GroundTruth { trajectory: Some(trajectory) })
+            Some(GroundTruth { trajectory: Some(trajectory), ..GroundTruth::default() })
         }
         None => None,
     };

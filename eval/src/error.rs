@@ -1,14 +1,14 @@
-//! What can go wrong between a file of poses and a figure.
+//! What can go wrong between a file of estimates and a figure.
 
 use std::path::PathBuf;
 
 use thiserror::Error;
 
-/// Why trajectories can't be read, joined, evaluated or shown.
+/// Why estimates can't be read, joined, evaluated or shown.
 #[derive(Debug, Error)]
 pub enum EvalError {
     /// The file can't be opened or is not text.
-    #[error("cannot read trajectory {path}: {source}")]
+    #[error("cannot read {path}: {source}")]
     Read {
         /// The file.
         path: PathBuf,
@@ -64,6 +64,16 @@ pub enum EvalError {
         estimate_span: String,
         /// How they were joined.
         rule: String,
+    },
+    /// A file or folder as a whole is not what it should be.
+    #[error("{path}: expected {expected}, found {found}")]
+    Content {
+        /// Which.
+        path: PathBuf,
+        /// What was needed.
+        expected: String,
+        /// What is there.
+        found: String,
     },
     /// What a peer left behind is not what was agreed.
     #[error("{path}: expected {expected}, found {found}")]

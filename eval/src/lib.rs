@@ -16,6 +16,7 @@ pub mod metrics;
 mod odometry;
 mod peers;
 mod report;
+pub mod tracking;
 
 pub use alignment::{Alignment, Fit, Similarity, align};
 pub use association::{AssociatedFrame, Association, JoinRule, join, join_by_stamp};

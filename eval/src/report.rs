@@ -6,6 +6,7 @@
 mod chart;
 mod frame;
 mod html;
+mod tracking;
 mod views;
 
 use std::path::Path;
@@ -15,9 +16,11 @@ use geometry::Trajectory;
 pub use frame::SampleFrame;
 
 use crate::figure::{Side, significant};
+use crate::tracking::{MultiObjectReport, OnePassSuite, VotReport};
 use crate::{Comparison, EvalError, Figure, LatencyStats, OdometryReport};
 use chart::Chart;
 use html::{Cell, escape, list, section, table};
+use tracking::Tracking;
 use views::Run;
 
 /// What a page shows; parts that were not given don't appear.
@@ -36,6 +39,7 @@ pub struct Report {
     figures: Vec<Figure>,
     runs: Vec<Run>,
     comparison: Option<Comparison>,
+    tracking: Tracking,
     trajectories: Vec<(String, Trajectory)>,
     length_unit: Option<String>,
     latencies: Vec<LatencyStats>,
@@ -92,6 +96,27 @@ impl Report {
         self
     }
 
+    /// Adds a tracker over sequences of the one-pass protocol: success and precision plots, its sequences and attributes.
+    #[must_use]
+    pub fn one_pass(mut self, suite: OnePassSuite) -> Self {
+        self.tracking.suites.push(suite);
+        self
+    }
+
+    /// Adds a tracker measured by VOT's supervised protocol: expected overlap, its attributes and sequences.
+    #[must_use]
+    pub fn vot(mut self, tracker: impl Into<String>, report: VotReport) -> Self {
+        self.tracking.votes.push((tracker.into(), report));
+        self
+    }
+
+    /// Adds a tracker of several targets.
+    #[must_use]
+    pub fn multi_object(mut self, tracker: impl Into<String>, report: MultiObjectReport) -> Self {
+        self.tracking.multi_object.push((tracker.into(), report));
+        self
+    }
+
     /// Adds a trajectory without ground truth.
     #[must_use]
     pub fn trajectory(mut self, name: impl Into<String>, trajectory: Trajectory) -> Self {
@@ -144,6 +169,7 @@ impl Report {
             self.highlights(),
             section("Runs", &self.comparison_table()),
             section("Trajectory", &self.charts()?),
+            section("Tracking", &self.tracking_section()?),
             section("Figures", &self.figure_tables()),
             section("Drift by segment length", &self.length_tables()),
             section("Latency", &self.latency_section()?),
@@ -183,7 +209,7 @@ impl Report {
     fn highlights(&self) -> String {
         let of_run = match self.runs.as_slice() {
             [(_, report)] => report.figures(),
-            _ => Vec::new(),
+            _ => self.tracking.figures(),
         };
         let accuracy = of_run.iter().filter(|figure| figure.value.is_some()).take(ACCURACY_HIGHLIGHTS);
         let others = self.figures.iter().filter(|figure| figure.value.is_some());
@@ -224,12 +250,17 @@ impl Report {
         drawn(charts.chain(views::trajectory_charts(&self.trajectories, unit)))
     }
 
+    fn tracking_section(&self) -> Result<String, EvalError> {
+        Ok(drawn(self.tracking.charts().into_iter())? + &self.tracking.tables())
+    }
+
     fn figure_tables(&self) -> String {
         if let [(_, report)] = self.runs.as_slice() {
             let all: Vec<Figure> = self.figures.iter().cloned().chain(report.figures()).collect();
             return figure_table(&all);
         }
-        let own = (!self.figures.is_empty()).then(|| figure_table(&self.figures));
+        let own: Vec<Figure> = self.figures.iter().cloned().chain(self.tracking.figures()).collect();
+        let own = (!own.is_empty()).then(|| figure_table(&own));
         let of_runs = self
             .runs
             .iter()
@@ -276,7 +307,8 @@ impl Report {
             let notes = drift.chain(report.notes.iter().cloned());
             std::iter::once(protocol).chain(notes).map(|note| format!("{prefix}{note}")).collect::<Vec<_>>()
         });
-        let notes: Vec<String> = self.notes.iter().cloned().chain(of_runs).collect();
+        let notes: Vec<String> =
+            self.notes.iter().cloned().chain(of_runs).chain(self.tracking.notes()).collect();
         list(notes.iter())
     }
 

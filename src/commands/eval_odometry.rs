@@ -9,7 +9,7 @@ use eval::{
 };
 
 use crate::cli::{AlignArg, EvalOdometryArgs};
-use crate::commands::ensure_replaceable;
+use crate::commands::{ensure_replaceable, name_of};
 use crate::logging::{answer, say};
 
 pub(super) fn eval_odometry(args: &EvalOdometryArgs) -> anyhow::Result<ExitCode> {
@@ -45,13 +45,6 @@ fn alignment(align: AlignArg) -> Alignment {
         AlignArg::Se3 => Alignment::Se3,
         AlignArg::Sim3 => Alignment::Sim3,
     }
-}
-
-/// The file's name; its whole path where several files share it.
-fn name_of(path: &Path, all: &[std::path::PathBuf]) -> String {
-    let is_unique = all.iter().filter(|other| other.file_name() == path.file_name()).count() == 1;
-    let name = path.file_name().filter(|_| is_unique).unwrap_or(path.as_os_str());
-    name.to_string_lossy().into_owned()
 }
 
 fn json(measured: &[(String, OdometryReport)]) -> anyhow::Result<String> {

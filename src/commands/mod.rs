@@ -4,11 +4,12 @@ mod completions;
 mod demo;
 mod eval_odometry;
 mod eval_peers;
+mod eval_tracking;
 mod replay;
 mod run;
 mod world;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::ensure;
@@ -28,6 +29,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::replay(&args),
         Command::Eval(EvalCommand::Odometry(args)) => eval_odometry::eval_odometry(&args),
         Command::Eval(EvalCommand::Peers(args)) => eval_peers::eval_peers(&args),
+        Command::Eval(EvalCommand::Tracking(args)) => eval_tracking::eval_tracking(&args),
         Command::World(args) => world::world(&args),
         Command::Completions { shell } => completions::completions(shell),
     }
@@ -39,6 +41,13 @@ fn ensure_replaceable(path: &Path) -> anyhow::Result<()> {
         std::fs::read_to_string(path).map_or(!path.exists(), |text| text.starts_with("<!doctype html>"));
     ensure!(is_report, "expected a new file or an earlier report for --report, found {}", path.display());
     Ok(())
+}
+
+/// The file's name; its whole path where several files share it.
+fn name_of(path: &Path, all: &[PathBuf]) -> String {
+    let is_unique = all.iter().filter(|other| other.file_name() == path.file_name()).count() == 1;
+    let name = path.file_name().filter(|_| is_unique).unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
 }
 
 /// Refuses an output folder around the input: an earlier run there is moved away, and the input would go with it.

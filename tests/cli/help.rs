@@ -16,6 +16,7 @@ fn every_command_explains_itself() {
         ("eval", "odometry"),
         ("eval odometry", "--align"),
         ("eval peers", "--gt"),
+        ("eval tracking", "--protocol"),
         ("world", "--motion"),
         ("completions", "zsh"),
     ] {

@@ -5,6 +5,7 @@
 mod bad_input;
 mod common;
 mod eval;
+mod eval_tracking;
 mod help;
 mod replay;
 mod run;

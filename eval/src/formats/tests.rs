@@ -120,7 +120,7 @@ fn what_is_no_rotation_is_refused() {
 fn files_without_poses_and_missing_files_are_named() {
     check_refused("# only a comment\n\n", "poses/09.txt: expected at least one pose, found none");
     let error = read_trajectory("/nonexistent/09.txt").unwrap_err().to_string();
-    assert!(error.starts_with("cannot read trajectory /nonexistent/09.txt: "), "{error}");
+    assert!(error.starts_with("cannot read /nonexistent/09.txt: "), "{error}");
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::time::Duration;
 use geometry::RgbImage;
 
 use super::*;
+use crate::tracking::{OnePassReport, Rectangle, SequenceReport};
 use crate::{Alignment, OdometryProtocol, evaluate_paths, read_trajectory};
 
 fn run(alignment: Alignment) -> OdometryReport {
@@ -67,6 +68,35 @@ fn without_ground_truth_the_trajectory_remains() {
         .to_html()
         .unwrap();
     assert!(html.contains("Trajectory from above") && !html.contains("<h2>Figures</h2>"));
+}
+
+fn suite(tracker: &str, aside: f64) -> OnePassSuite {
+    let (target, mut estimate) = (Rectangle::new(10.0, 10.0, 40.0, 20.0), vec![]);
+    estimate.resize(9, Rectangle { x: 10.0 + aside, ..target });
+    let sequence = |name: &str, attributes: &[&str]| SequenceReport {
+        name: name.to_owned(),
+        attributes: attributes.iter().map(|&name| name.to_owned()).collect(),
+        report: OnePassReport::measure(&[target; 9], &estimate).unwrap(),
+    };
+    OnePassSuite::new(tracker, vec![sequence("car <1>", &["SV"]), sequence("bus", &[])]).unwrap()
+}
+
+#[test]
+fn trackers_have_their_plots_sequences_and_attributes() {
+    let page = Report::new("trackers").one_pass(suite("mine", 0.0)).one_pass(suite("other", 30.0));
+    let html = page.to_html().unwrap();
+    for part in [
+        "Success: frames",
+        "Precision: frames",
+        "mine [0.9524]",
+        "car &lt;1&gt;",
+        "<td>SV</td>",
+        "<h3>other</h3>",
+    ] {
+        assert!(html.contains(part), "`{part}` is not in the page");
+    }
+    let alone = Report::new("tracker").one_pass(suite("mine", 0.0)).to_html().unwrap();
+    assert!(alone.contains("success AUC, 21 thresholds") && alone.contains("mean over sequences"));
 }
 
 #[test]
