@@ -3,10 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    tensor_proto, tensor_shape_proto, type_proto,
-};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto};
 use tract_onnx::prelude::{
     DatumType, Framework, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor, TractResult,
     TypedModel, TypedNode, TypedRunnableModel,
@@ -49,6 +46,12 @@ impl fmt::Debug for FloatOp {
 pub(crate) struct Named<'a> {
     pub(crate) name: &'a str,
     pub(crate) shape: &'a [usize],
+}
+
+impl Named<'_> {
+    fn port(&self) -> onnx::Port {
+        onnx::Port { name: self.name.to_owned(), shape: self.shape.to_vec() }
+    }
 }
 
 /// Nodes to be run in float, and what they read and make.
@@ -103,7 +106,7 @@ impl FloatOp {
             node: nodes_of_model,
             name: "float".into(),
             initializer: constants,
-            input: inputs.iter().map(value_info).collect(),
+            input: inputs.iter().map(|input| input.port().to_proto()).collect(),
             output: outputs.iter().map(output).collect(),
             ..GraphProto::default()
         };
@@ -190,16 +193,4 @@ fn output_shape(model: &TypedModel, index: usize) -> Option<Vec<usize>> {
     let fact = model.output_fact(index).ok()?;
     let is_float = fact.datum_type == DatumType::F32;
     fact.shape.as_concrete().filter(|_| is_float).map(<[usize]>::to_vec)
-}
-
-fn value_info(input: &Named<'_>) -> ValueInfoProto {
-    let dimension = |&length: &usize| tensor_shape_proto::Dimension {
-        value: Some(tensor_shape_proto::dimension::Value::DimValue(length as i64)),
-        ..tensor_shape_proto::Dimension::default()
-    };
-    let shape = TensorShapeProto { dim: input.shape.iter().map(dimension).collect() };
-    let elem_type = tensor_proto::DataType::Float as i32;
-    let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape: Some(shape) });
-    let r#type = Some(TypeProto { value: Some(value), ..TypeProto::default() });
-    ValueInfoProto { name: input.name.to_owned(), r#type, ..ValueInfoProto::default() }
 }

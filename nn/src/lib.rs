@@ -10,6 +10,8 @@ pub mod kernels;
 mod network;
 mod onnx;
 pub mod plan;
+mod probe;
+pub mod quantize;
 mod step_info;
 mod tensor;
 mod workers;

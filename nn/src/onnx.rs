@@ -5,7 +5,10 @@ use std::io::Cursor;
 
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
-use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    tensor_shape_proto, type_proto,
+};
 use tract_onnx::prelude::Framework;
 
 use crate::error::NnError;
@@ -37,7 +40,7 @@ pub struct Port {
 }
 
 /// A graph with its constants taken out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Graph {
     pub(crate) model: ModelProto,
     pub(crate) nodes: Vec<NodeProto>,
@@ -73,27 +76,53 @@ impl Graph {
         }
         let inputs = graph.input.iter().filter(|input| !constants.contains_key(&input.name));
         let inputs = inputs.map(port).collect::<Result<_, _>>()?;
-        let mut readers = BTreeMap::<_, Vec<usize>>::new();
-        for (index, name) in
-            nodes.iter().enumerate().flat_map(|(i, node)| node.input.iter().map(move |n| (i, n)))
-        {
-            readers.entry(name.clone()).or_default().push(index);
-        }
+        let readers = readers(&nodes);
         let outputs = graph.output.into_iter().map(|output| output.name).collect();
         Ok(Self { model, nodes, constants, inputs, outputs, readers })
+    }
+
+    /// The same network with other nodes and constants.
+    pub(crate) fn with(self, nodes: Vec<NodeProto>, constants: BTreeMap<String, Constant>) -> Self {
+        let readers = readers(&nodes);
+        Self { nodes, constants, readers, ..self }
+    }
+
+    /// Looks anew who reads what, after inputs of nodes have changed.
+    pub(crate) fn index(&mut self) {
+        self.readers = readers(&self.nodes);
+    }
+
+    /// The nodes that read `tensor`, one as often as it reads it.
+    pub(crate) fn readers(&self, tensor: &str) -> &[usize] {
+        self.readers.get(tensor).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether `tensor` comes out of the network.
+    pub(crate) fn is_output(&self, tensor: &str) -> bool {
+        self.outputs.iter().any(|output| output == tensor)
+    }
+
+    /// The file that holds this network, its outputs told as `outputs`; constants that nothing reads are left out.
+    pub(crate) fn to_model(&self, outputs: &[Port]) -> ModelProto {
+        let is_used = |name: &str| !self.readers(name).is_empty() || self.is_output(name);
+        let used = self.constants.iter().filter(|(name, _)| is_used(name));
+        let graph = GraphProto {
+            name: "kestrel".into(),
+            node: self.nodes.clone(),
+            initializer: used.map(|(name, constant)| constant.to_proto(name)).collect(),
+            input: self.inputs.iter().map(Port::to_proto).collect(),
+            output: outputs.iter().map(Port::to_proto).collect(),
+            ..GraphProto::default()
+        };
+        ModelProto { graph: Some(graph), ..self.model.clone() }
     }
 
     /// The one node that reads `tensor`, where there is just one and the tensor is no output of the network.
     pub(crate) fn only_reader(&self, tensor: &str) -> Option<usize> {
         match self.readers.get(tensor).map(Vec::as_slice) {
-            Some(&[reader]) if !self.outputs.iter().any(|output| output == tensor) => Some(reader),
+            Some(&[reader]) if !self.is_output(tensor) => Some(reader),
             _ => None,
         }
-    }
-
-    /// The nodes that read `tensor`.
-    pub(crate) fn readers(&self, tensor: &str) -> &[usize] {
-        self.readers.get(tensor).map_or(&[], Vec::as_slice)
     }
 
     /// The constant that is input `index` of `node`.
@@ -141,6 +170,31 @@ impl Constant {
             Values::F32(_) => None,
         }
     }
+}
+
+impl Port {
+    /// The port as a file has it.
+    pub(crate) fn to_proto(&self) -> ValueInfoProto {
+        let dimension = |&length: &usize| tensor_shape_proto::Dimension {
+            value: Some(Dimension::DimValue(length as i64)),
+            ..tensor_shape_proto::Dimension::default()
+        };
+        let shape = TensorShapeProto { dim: self.shape.iter().map(dimension).collect() };
+        let elem_type = DataType::Float as i32;
+        let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape: Some(shape) });
+        let r#type = Some(TypeProto { value: Some(value), ..TypeProto::default() });
+        ValueInfoProto { name: self.name.clone(), r#type, ..ValueInfoProto::default() }
+    }
+}
+
+fn readers(nodes: &[NodeProto]) -> BTreeMap<String, Vec<usize>> {
+    let mut readers = BTreeMap::<_, Vec<usize>>::new();
+    for (index, node) in nodes.iter().enumerate() {
+        for name in node.input.iter().filter(|name| !name.is_empty()) {
+            readers.entry(name.clone()).or_default().push(index);
+        }
+    }
+    readers
 }
 
 /// Whole numbers of an attribute.
