@@ -68,21 +68,26 @@ impl Default for QuantizeOptions {
 ///
 /// # fn images() -> Vec<Vec<f32>> { Vec::new() }
 /// let float = std::fs::read("depth.onnx")?;
-/// let mut quantizer = Quantizer::new(&float, QuantizeOptions::default())?;
+/// let mut quantizer = Quantizer::new(&float)?;
 /// for image in images() {
 ///     quantizer.observe(&[image])?;
 /// }
-/// std::fs::write("depth_int8.onnx", quantizer.finish()?.file)?;
+/// std::fs::write("depth_int8.onnx", quantizer.finish(&QuantizeOptions::default())?.file)?;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct Quantizer {
     graph: Graph,
-    options: QuantizeOptions,
     probe: Probe,
-    exceptions: Exceptions,
     observations: Observations,
     folded: usize,
+}
+
+/// A quantiser that is making a file.
+struct Finishing<'a> {
+    of: &'a Quantizer,
+    options: &'a QuantizeOptions,
+    exceptions: Exceptions,
 }
 
 /// A network on bytes.
@@ -137,16 +142,15 @@ impl Quantizer {
     /// # Errors
     /// [`NnError::File`] where they are no network of fixed shapes, it has bytes or no convolutions, is older than
     /// operator set 13 in more than name, or tract can't run it; [`NnError::Node`] where a constant is broken.
-    pub fn new(bytes: &[u8], options: QuantizeOptions) -> Result<Self, NnError> {
+    pub fn new(bytes: &[u8]) -> Result<Self, NnError> {
         let (graph, folded) = fold::fold(float_network(bytes)?);
         let probe = Probe::new(&graph)?;
-        let exceptions = kept(&graph, &options.keep_float)?;
-        let placement = Placement::new(&graph, probe.tensors(), &exceptions);
+        let placement = Placement::new(&graph, probe.tensors(), &Exceptions::default());
         if placement.tensors.is_empty() {
             return Err(problem("a network without a convolution to quantise"));
         }
         let observations = Observations::new(&graph, &placement, probe.tensors());
-        Ok(Self { graph, options, probe, exceptions, observations, folded })
+        Ok(Self { graph, probe, observations, folded })
     }
 
     /// Names and shapes of what goes in.
@@ -163,25 +167,34 @@ impl Quantizer {
         self.observations.add(&self.graph, &self.probe, inputs)
     }
 
-    /// The network on bytes.
+    /// The network on bytes, after the calibration images that were observed so far.
     ///
     /// # Errors
-    /// [`NnError::File`] where no calibration image was seen or an output is no tensor of floats of fixed shape, and
-    /// [`NnError::Node`] where a node of the result can't be run.
-    pub fn finish(mut self) -> Result<Quantized, NnError> {
+    /// [`NnError::File`] where no calibration image was seen, a node to keep in float is none of the network's or an
+    /// output is no tensor of floats of fixed shape, and [`NnError::Node`] where a node of the result can't be run.
+    pub fn finish(&self, options: &QuantizeOptions) -> Result<Quantized, NnError> {
         if self.observations.samples == 0 {
             return Err(problem("no calibration image"));
         }
-        let outputs = outputs(&self.graph, &self.probe)?;
+        let exceptions = kept(&self.graph, &options.keep_float)?;
+        Finishing { of: self, options, exceptions }.finish()
+    }
+}
+
+impl Finishing<'_> {
+    /// Makes files until nothing more has to stay in float.
+    fn finish(mut self) -> Result<Quantized, NnError> {
+        let Quantizer { graph, probe, .. } = self.of;
+        let outputs = outputs(graph, probe)?;
         loop {
-            let placement = Placement::new(&self.graph, self.probe.tensors(), &self.exceptions);
+            let placement = Placement::new(graph, probe.tensors(), &self.exceptions);
             let tensors = self.ranges(&placement);
             let filters = self.filters(&placement, &tensors);
             if self.except_lossy(&tensors, &filters) {
                 continue;
             }
             let steps = tensors.iter().map(|tensor| (tensor.name.clone(), tensor.quantisation)).collect();
-            let mut quantized = rewrite::rewrite(&self.graph, &placement, &steps, &filters);
+            let mut quantized = rewrite::rewrite(graph, &placement, &steps, &filters);
             self.describe(&mut quantized);
             let file = encoded(&quantized, &outputs);
             if self.except_unplanned(&file, &filters)? {
@@ -193,7 +206,7 @@ impl Quantizer {
 
     /// What the bytes of each tensor stand for.
     fn ranges(&self, placement: &Placement) -> Vec<TensorRange> {
-        let histograms = &self.observations.histograms;
+        let histograms = &self.of.observations.histograms;
         let mut tensors = Vec::new();
         for members in placement.groups().into_values() {
             let mut whole = Histogram::new();
@@ -220,7 +233,7 @@ impl Quantizer {
     fn within_reach(&self, tensor: &str, [low, high]: [f32; 2]) -> [f32; 2] {
         /// Beyond this a sigmoid is within half a step of 0 or 1.
         const SIGMOID: f32 = 6.25;
-        let reader = self.graph.only_reader(tensor).map(|index| &*self.graph.nodes[index].op_type);
+        let reader = self.of.graph.only_reader(tensor).map(|index| &*self.of.graph.nodes[index].op_type);
         let [least, most] = match reader {
             Some("Sigmoid") => [-SIGMOID, SIGMOID],
             Some("Tanh") => [-SIGMOID / 2.0, SIGMOID / 2.0],
@@ -235,17 +248,17 @@ impl Quantizer {
         let scales: BTreeMap<_, _> = tensors.iter().map(|t| (&*t.name, t.quantisation.scale)).collect();
         let on_bytes = placement.verdicts.iter().enumerate().filter(|(_, v)| **v == Verdict::Bytes);
         let of = |(index, _): (usize, &Verdict)| {
-            let node = &self.graph.nodes[index];
+            let node = &self.of.graph.nodes[index];
             let scale = *scales.get(&**node.input.first()?)?;
-            let means = self.observations.means(&node.input[0]).filter(|_| self.options.correct_bias);
-            Some((index, QuantizedFilters::new(&self.graph, node, scale, means.as_deref())?))
+            let means = self.of.observations.means(&node.input[0]).filter(|_| self.options.correct_bias);
+            Some((index, QuantizedFilters::new(&self.of.graph, node, scale, means.as_deref())?))
         };
         on_bytes.filter_map(of).collect()
     }
 
     /// Excepts what keeps too little signal in bytes; whether there was any.
     fn except_lossy(&mut self, tensors: &[TensorRange], filters: &BTreeMap<usize, QuantizedFilters>) -> bool {
-        let Self { graph, options, exceptions, .. } = self;
+        let Self { of, options, exceptions } = self;
         let least = options.min_sqnr_db;
         let before = exceptions.len();
         for tensor in tensors.iter().filter(|tensor| tensor.sqnr_db < least) {
@@ -254,7 +267,7 @@ impl Quantizer {
         }
         for (&index, filters) in filters.iter().filter(|(_, filters)| filters.sqnr_db < least) {
             let reason = format!("its weights would keep {:.1} dB in bytes", filters.sqnr_db);
-            exceptions.nodes.insert(onnx::name(&graph.nodes[index]).to_owned(), reason);
+            exceptions.nodes.insert(onnx::name(&of.graph.nodes[index]).to_owned(), reason);
         }
         exceptions.len() > before
     }
@@ -269,7 +282,7 @@ impl Quantizer {
         let in_float: BTreeSet<_> = plan.float_ops().collect();
         let before = self.exceptions.len();
         for &index in filters.keys() {
-            let name = onnx::name(&self.graph.nodes[index]);
+            let name = onnx::name(&self.of.graph.nodes[index]);
             if in_float.contains(name) {
                 let reason = "the engine has no quantised form for it".to_owned();
                 self.exceptions.nodes.insert(name.to_owned(), reason);
@@ -290,7 +303,7 @@ impl Quantizer {
     }
 
     fn report(&self, placement: &Placement, tensors: Vec<TensorRange>) -> QuantizeReport {
-        let nodes = self.graph.nodes.iter().zip(&placement.verdicts);
+        let nodes = self.of.graph.nodes.iter().zip(&placement.verdicts);
         let in_float = nodes.filter_map(|(node, verdict)| match verdict {
             Verdict::Float(reason) => Some(InFloat {
                 node: onnx::name(node).to_owned(),
@@ -301,8 +314,8 @@ impl Quantizer {
         });
         let in_float: Vec<_> = in_float.collect();
         QuantizeReport {
-            samples: self.observations.samples,
-            folded: self.folded,
+            samples: self.of.observations.samples,
+            folded: self.of.folded,
             on_bytes: placement.verdicts.len() - in_float.len(),
             in_float,
             tensors,
