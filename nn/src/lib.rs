@@ -17,6 +17,7 @@ mod probe;
 pub mod quantize;
 mod step_info;
 mod tensor;
+mod tract;
 mod workers;
 
 pub use compare::{Comparison, Difference};

@@ -69,11 +69,11 @@ impl Graph {
         let (held, nodes): (Vec<_>, Vec<_>) =
             graph.node.into_iter().partition(|node| node.op_type == "Constant");
         for node in held {
-            let tensor = node.attribute.iter().find_map(|attribute| attribute.t.as_ref());
-            if let (Some(tensor), Some(name)) = (tensor, node.output.first()) {
-                constants.insert(name.clone(), constant(tensor, &node.name, &node.op_type)?);
+            if let Some(output) = node.output.first() {
+                constants.insert(output.clone(), held_constant(&node)?);
             }
         }
+        nodes.iter().try_for_each(check_arity)?;
         let inputs = graph.input.iter().filter(|input| !constants.contains_key(&input.name));
         let inputs = inputs.map(port).collect::<Result<_, _>>()?;
         let readers = readers(&nodes);
@@ -138,6 +138,12 @@ impl Constant {
             Values::F32(values) => Some(values),
             _ => None,
         }
+    }
+
+    /// The first value, of whatever type.
+    pub(crate) fn first_number(&self) -> Option<f64> {
+        let whole = || Some(*self.integers()?.first()? as f64);
+        self.floats().and_then(|values| values.first()).map(|&value| value.into()).or_else(whole)
     }
 
     /// The constant as a file has it.
@@ -231,8 +237,8 @@ fn port(value: &ValueInfoProto) -> Result<Port, NnError> {
     if tensor.elem_type != DataType::Float as i32 {
         return Err(refuse("expected values of f32"));
     }
-    let dimensions = tensor.shape.iter().flat_map(|shape| &shape.dim);
-    let shape = dimensions.map(|dimension| match dimension.value {
+    let Some(shape) = &tensor.shape else { return Err(refuse("expected a shape")) };
+    let shape = shape.dim.iter().map(|dimension| match dimension.value {
         Some(Dimension::DimValue(length)) if length > 0 => usize::try_from(length).ok(),
         _ => None,
     });
@@ -242,7 +248,57 @@ fn port(value: &ValueInfoProto) -> Result<Port, NnError> {
     Ok(Port { name: value.name.clone(), shape })
 }
 
-fn constant(tensor: &TensorProto, node: &str, op: &str) -> Result<Constant, NnError> {
+/// `Ok` where a node has as many inputs and outputs as everyone takes for granted.
+fn check_arity(node: &NodeProto) -> Result<(), NnError> {
+    let least = if node.op_type.ends_with("uantizeLinear") { 2 } else { 0 };
+    let found = [node.input.len(), node.output.iter().take_while(|output| !output.is_empty()).count()];
+    if found[0] >= least && found[1] > 0 {
+        return Ok(());
+    }
+    let problem = format!("expected {least} inputs and one output or more, found {found:?}");
+    Err(NnError::Node { node: name(node).to_owned(), op: node.op_type.clone(), problem })
+}
+
+/// What a `Constant` holds, in one of the forms that ONNX has for it.
+fn held_constant(node: &NodeProto) -> Result<Constant, NnError> {
+    let held = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
+    let vector = |values: Values| Constant { shape: vec![values.len()], values };
+    let scalar = |values| Constant { shape: Vec::new(), values };
+    let tensor = held("value").and_then(|attribute| attribute.t.as_ref());
+    if let Some(tensor) = tensor {
+        return constant(tensor, name(node), &node.op_type);
+    }
+    let number = held("value_float").map(|attribute| scalar(Values::F32(vec![attribute.f])));
+    let constant = number
+        .or_else(|| held("value_floats").map(|attribute| vector(Values::F32(attribute.floats.clone()))))
+        .or_else(|| held("value_int").map(|attribute| scalar(Values::I64(vec![attribute.i]))))
+        .or_else(|| held("value_ints").map(|attribute| vector(Values::I64(attribute.ints.clone()))))
+        .ok_or_else(|| NnError::Node {
+            node: name(node).to_owned(),
+            op: node.op_type.clone(),
+            problem: "expected numbers in a dense tensor or list".into(),
+        });
+    finite(constant?, name(node), &node.op_type)
+}
+
+/// The constant, where its floats are numbers. A single one may be infinite, as bounds are.
+fn finite(constant: Constant, node: &str, op: &str) -> Result<Constant, NnError> {
+    let values = constant.floats().unwrap_or_default();
+    let is_number = |value: f32| value.is_finite() || (values.len() == 1 && value.is_infinite());
+    match values.iter().find(|value| !is_number(**value)) {
+        None => Ok(constant),
+        Some(value) => {
+            let problem = format!("expected finite values, found {value}");
+            Err(NnError::Node { node: node.to_owned(), op: op.to_owned(), problem })
+        }
+    }
+}
+
+/// The constant that `tensor` is, which `node` holds.
+///
+/// # Errors
+/// [`NnError::Node`] where it is in another file, is not as long as it says, or holds what is no number.
+pub(crate) fn constant(tensor: &TensorProto, node: &str, op: &str) -> Result<Constant, NnError> {
     let refuse = |problem: String| NnError::Node { node: node.to_owned(), op: op.to_owned(), problem };
     if tensor.data_location == Some(1) || !tensor.external_data.is_empty() {
         return Err(refuse("its values lie in another file, which is not read".into()));
@@ -257,12 +313,7 @@ fn constant(tensor: &TensorProto, node: &str, op: &str) -> Result<Constant, NnEr
     if found != expected {
         return Err(refuse(format!("expected {expected} values for {shape:?}, found {found}")));
     }
-    if let Values::F32(values) = &values
-        && let Some(value) = values.iter().find(|value| !value.is_finite())
-    {
-        return Err(refuse(format!("expected finite values, found {value}")));
-    }
-    Ok(Constant { shape, values })
+    finite(Constant { shape, values }, node, op)
 }
 
 fn values(tensor: &TensorProto) -> Option<Values> {

@@ -1,16 +1,14 @@
 //! A network in float of which every tensor can be seen.
 
-use std::fmt;
+use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use tract_onnx::pb::{ModelProto, ValueInfoProto};
-use tract_onnx::prelude::{
-    DatumType, Framework, InferenceModelExt, IntoRunnable, IntoTValue, Tensor, TractResult, TypedModel,
-    TypedRunnableModel,
-};
+use tract_onnx::prelude::{DatumType, IntoTValue, Tensor, TractResult, TypedRunnableModel};
 
 use crate::error::{NnError, check_length};
 use crate::onnx::{Graph, Port};
+use crate::tract::{guarded, runnable, typed};
 
 /// A network as tract runs it, with all its tensors of floats coming out.
 pub(crate) struct Probe {
@@ -33,9 +31,7 @@ impl Probe {
     pub(crate) fn new(graph: &Graph) -> Result<Self, NnError> {
         let makes = graph.nodes.iter().flat_map(|node| &node.output).filter(|name| !name.is_empty());
         let names: Vec<_> = makes.cloned().collect();
-        let (runnable, tensors) = watched(graph.to_model(&[]), names).map_err(|error| NnError::File {
-            problem: format!("a network that tract can't run: {error:#}"),
-        })?;
+        let (runnable, tensors) = guarded(|| watched(graph.to_model(&[]), names)).map_err(failed)?;
         Ok(Self { runnable, inputs: graph.inputs.clone(), tensors })
     }
 
@@ -58,16 +54,20 @@ impl Probe {
         for (port, input) in self.inputs.iter().zip(inputs) {
             check_length("an input of a network", port.shape.iter().product(), input.len())?;
         }
-        let failed = |error| NnError::File { problem: format!("a network that tract can't run: {error:#}") };
         let tensors = self.inputs.iter().zip(inputs);
         let tensors =
             tensors.map(|(port, values)| Ok(Tensor::from_shape(&port.shape, values)?.into_tvalue()));
-        let tensors = tensors.collect::<TractResult<_>>().map_err(failed)?;
-        for (index, output) in self.runnable.run(tensors).map_err(failed)?.iter().enumerate() {
-            see(index, output.try_as_plain_ram().and_then(|ram| ram.as_slice::<f32>()).map_err(failed)?)?;
+        let outputs = guarded(|| self.runnable.run(tensors.collect::<TractResult<_>>()?)).map_err(failed)?;
+        for (index, output) in outputs.iter().enumerate() {
+            let values = output.try_as_plain_ram().and_then(|ram| ram.as_slice::<f32>());
+            see(index, values.map_err(failed)?)?;
         }
         Ok(())
     }
+}
+
+fn failed(problem: impl Display) -> NnError {
+    NnError::File { problem: format!("a network that tract can't run: {problem}") }
 }
 
 /// A model out of which come all of `names` that are floats of fixed shape.
@@ -76,7 +76,7 @@ fn watched(mut model: ModelProto, names: Vec<String>) -> TractResult<(Arc<TypedR
     if let Some(graph) = &mut model.graph {
         graph.output = names.iter().map(output).collect();
     }
-    let mut model: TypedModel = tract_onnx::onnx().model_for_proto_model(&model)?.into_typed()?;
+    let mut model = typed(&model)?;
     let (mut outlets, mut tensors) = (Vec::new(), Vec::new());
     for (name, &outlet) in names.into_iter().zip(model.output_outlets()?) {
         let fact = model.outlet_fact(outlet)?;
@@ -87,5 +87,5 @@ fn watched(mut model: ModelProto, names: Vec<String>) -> TractResult<(Arc<TypedR
         }
     }
     model.select_output_outlets(&outlets)?;
-    Ok((model.into_optimized()?.into_runnable()?, tensors))
+    Ok((runnable(model)?, tensors))
 }

@@ -79,6 +79,7 @@ impl Default for QuantizeOptions {
 pub struct Quantizer {
     graph: Graph,
     probe: Probe,
+    outputs: Vec<Port>,
     observations: Observations,
     folded: usize,
 }
@@ -141,16 +142,17 @@ impl Quantizer {
     ///
     /// # Errors
     /// [`NnError::File`] where they are no network of fixed shapes, it has bytes or no convolutions, is older than
-    /// operator set 13 in more than name, or tract can't run it; [`NnError::Node`] where a constant is broken.
+    /// operator set 13 in more than name, an output is no tensor of floats of fixed shape, or tract can't run it; [`NnError::Node`] where a constant is broken.
     pub fn new(bytes: &[u8]) -> Result<Self, NnError> {
         let (graph, folded) = fold::fold(float_network(bytes)?);
         let probe = Probe::new(&graph)?;
+        let outputs = outputs(&graph, &probe)?;
         let placement = Placement::new(&graph, probe.tensors(), &Exceptions::default());
         if placement.tensors.is_empty() {
             return Err(problem("a network without a convolution to quantise"));
         }
         let observations = Observations::new(&graph, &placement, probe.tensors());
-        Ok(Self { graph, probe, observations, folded })
+        Ok(Self { graph, probe, outputs, observations, folded })
     }
 
     /// Names and shapes of what goes in.
@@ -170,8 +172,8 @@ impl Quantizer {
     /// The network on bytes, after the calibration images that were observed so far.
     ///
     /// # Errors
-    /// [`NnError::File`] where no calibration image was seen, a node to keep in float is none of the network's or an
-    /// output is no tensor of floats of fixed shape, and [`NnError::Node`] where a node of the result can't be run.
+    /// [`NnError::File`] where no calibration image was seen or a node to keep in float is none of the network's, and
+    /// [`NnError::Node`] where a node of the result can't be run.
     pub fn finish(&self, options: &QuantizeOptions) -> Result<Quantized, NnError> {
         if self.observations.samples == 0 {
             return Err(problem("no calibration image"));
@@ -184,8 +186,7 @@ impl Quantizer {
 impl Finishing<'_> {
     /// Makes files until nothing more has to stay in float.
     fn finish(mut self) -> Result<Quantized, NnError> {
-        let Quantizer { graph, probe, .. } = self.of;
-        let outputs = outputs(graph, probe)?;
+        let Quantizer { graph, probe, outputs, .. } = self.of;
         loop {
             let placement = Placement::new(graph, probe.tensors(), &self.exceptions);
             let tensors = self.ranges(&placement);
@@ -196,7 +197,7 @@ impl Finishing<'_> {
             let steps = tensors.iter().map(|tensor| (tensor.name.clone(), tensor.quantisation)).collect();
             let mut quantized = rewrite::rewrite(graph, &placement, &steps, &filters);
             self.describe(&mut quantized);
-            let file = encoded(&quantized, &outputs);
+            let file = encoded(&quantized, outputs);
             if self.except_unplanned(&file, &filters)? {
                 continue;
             }
