@@ -16,6 +16,11 @@ fn every_command_explains_itself() {
         ("eval", "odometry"),
         ("eval odometry", "--align"),
         ("eval peers", "--gt"),
+        ("model", "quantize"),
+        ("model run", "little-endian"),
+        ("model inspect", "--kernel"),
+        ("model quantize", "percentile"),
+        ("model compare", "--images"),
         ("world", "--motion"),
         ("completions", "zsh"),
     ] {

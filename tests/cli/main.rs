@@ -6,6 +6,7 @@ mod bad_input;
 mod common;
 mod eval;
 mod help;
+mod model;
 mod replay;
 mod run;
 mod scale;
