@@ -24,7 +24,8 @@ fn lab() -> Lab {
         image::RgbImage::from_fn(24, 20, pixel).save(lab.path(&format!("images/{picture}.png"))).unwrap();
     }
     let mut rng = Rng::with_seed(1);
-    let values = (0..3 * SIDE * SIDE).flat_map(|_| rng.f32().to_le_bytes());
+    // Within what the pictures come to, less a mean of one half.
+    let values = (0..3 * SIDE * SIDE).flat_map(|_| (rng.f32() * 0.8 - 0.5).to_le_bytes());
     lab.write("input.raw", values.collect::<Vec<_>>());
     lab
 }
@@ -121,7 +122,7 @@ fn a_network_is_quantised_inspected_compared_and_run() {
     }
     assert_eq!(outputs[0].len() as i64, 4 * (SIDE - 2) * (SIDE - 2));
     let off = outputs[0].iter().zip(&outputs[1]).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-    assert!(off > 0.0 && off < 0.05, "{off}");
+    assert!(off > 0.0 && off < 0.1, "{off}");
 }
 
 #[test]
