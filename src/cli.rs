@@ -1,9 +1,15 @@
 //! What can be typed.
 
+mod model;
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+
+pub(crate) use model::{
+    ImageArgs, ModelCommand, ModelCompareArgs, ModelInspectArgs, ModelQuantizeArgs, ModelRunArgs,
+};
 
 /// Eyes for a drone with one camera: where am I, and how well do I know it?
 #[derive(Debug, Parser)]
@@ -36,6 +42,9 @@ pub(crate) enum Command {
     /// Measure results against ground truth
     #[command(subcommand)]
     Eval(EvalCommand),
+    /// Networks: run, inspect, quantise and compare ONNX files
+    #[command(subcommand)]
+    Model(ModelCommand),
     /// Make a dataset of a drone's flight over a synthetic world, with exact truth
     World(WorldArgs),
     /// Print a completion script: kestrel completions bash > /etc/bash_completion.d/kestrel

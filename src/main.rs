@@ -4,6 +4,7 @@
 mod cli;
 mod commands;
 mod finish;
+mod images;
 mod logging;
 mod progress;
 mod snapshots;

@@ -3,18 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
-use tract_onnx::pb::{
-    GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
-    tensor_proto, tensor_shape_proto, type_proto,
-};
+use tract_onnx::pb::{GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto, tensor_proto};
 use tract_onnx::prelude::{
-    DatumType, Framework, InferenceModelExt, IntoRunnable, IntoTValue, TValue, TVec, Tensor, TractResult,
-    TypedModel, TypedNode, TypedRunnableModel,
+    DatumType, IntoTValue, TValue, TVec, Tensor, TractResult, TypedModel, TypedNode, TypedRunnableModel,
 };
 use tract_onnx::tract_core::ops::Cost;
 
 use crate::error::NnError;
 use crate::onnx;
+use crate::tract::{guarded, runnable, typed};
 
 /// Nodes of a network, each of which reads what others before it make, as tract runs them: in one piece, so that it can
 /// fuse them.
@@ -49,6 +46,12 @@ impl fmt::Debug for FloatOp {
 pub(crate) struct Named<'a> {
     pub(crate) name: &'a str,
     pub(crate) shape: &'a [usize],
+}
+
+impl Named<'_> {
+    fn port(&self) -> onnx::Port {
+        onnx::Port { name: self.name.to_owned(), shape: self.shape.to_vec() }
+    }
 }
 
 /// Nodes to be run in float, and what they read and make.
@@ -103,17 +106,19 @@ impl FloatOp {
             node: nodes_of_model,
             name: "float".into(),
             initializer: constants,
-            input: inputs.iter().map(value_info).collect(),
+            input: inputs.iter().map(|input| input.port().to_proto()).collect(),
             output: outputs.iter().map(output).collect(),
             ..GraphProto::default()
         };
         let model = ModelProto { graph: Some(graph), ..model.clone() };
-        let typed = typed(&model).map_err(|error| refuse(format!("tract can't prepare it: {error:#}")))?;
+        let prepared = guarded(|| typed(&model)?.into_decluttered());
+        let typed = prepared.map_err(|error| refuse(format!("tract can't prepare it: {error}")))?;
         let shapes = (0..outputs.len()).map(|index| output_shape(&typed, index)).collect::<Option<Vec<_>>>();
-        let shapes = shapes.ok_or_else(|| refuse("expected outputs of f32 and fixed shape".into()))?;
+        let shapes =
+            shapes.ok_or_else(|| refuse("expected outputs of f32 and fixed shape, with values".into()))?;
         let multiply_adds = multiply_adds(&typed);
-        let runnable = typed.into_optimized().and_then(TypedModel::into_runnable);
-        let runnable = runnable.map_err(|error| refuse(format!("tract can't run it: {error:#}")))?;
+        let runnable = guarded(|| runnable(typed));
+        let runnable = runnable.map_err(|error| refuse(format!("tract can't run it: {error}")))?;
         let inputs = inputs.iter().map(|input| input.shape.to_vec()).collect();
         Ok((Self { runnable, inputs, nodes, multiply_adds, parameter_bytes }, shapes))
     }
@@ -148,9 +153,9 @@ impl FloatOp {
     pub(crate) fn run<'a>(&self, inputs: impl Iterator<Item = &'a [f32]>) -> Result<FloatOutputs, NnError> {
         let tensor =
             |(shape, input): (&Vec<usize>, &[f32])| Ok(Tensor::from_shape(shape, input)?.into_tvalue());
-        let values = self.inputs.iter().zip(inputs).map(tensor).collect::<TractResult<_>>();
-        let result = values.and_then(|values| self.runnable.run(values));
-        let problem = |error| NnError::File { problem: format!("a node that tract can't run: {error:#}") };
+        let values = self.inputs.iter().zip(inputs).map(tensor);
+        let result = guarded(|| self.runnable.run(values.collect::<TractResult<_>>()?));
+        let problem = |error| NnError::File { problem: format!("a node that tract can't run: {error}") };
         result.map(FloatOutputs).map_err(problem)
     }
 }
@@ -182,24 +187,8 @@ pub(crate) fn float_tensor(name: &str, shape: &[usize], values: &[f32]) -> Tenso
     }
 }
 
-fn typed(model: &ModelProto) -> TractResult<TypedModel> {
-    tract_onnx::onnx().model_for_proto_model(model)?.into_typed()?.into_decluttered()
-}
-
 fn output_shape(model: &TypedModel, index: usize) -> Option<Vec<usize>> {
     let fact = model.output_fact(index).ok()?;
     let is_float = fact.datum_type == DatumType::F32;
-    fact.shape.as_concrete().filter(|_| is_float).map(<[usize]>::to_vec)
-}
-
-fn value_info(input: &Named<'_>) -> ValueInfoProto {
-    let dimension = |&length: &usize| tensor_shape_proto::Dimension {
-        value: Some(tensor_shape_proto::dimension::Value::DimValue(length as i64)),
-        ..tensor_shape_proto::Dimension::default()
-    };
-    let shape = TensorShapeProto { dim: input.shape.iter().map(dimension).collect() };
-    let elem_type = tensor_proto::DataType::Float as i32;
-    let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape: Some(shape) });
-    let r#type = Some(TypeProto { value: Some(value), ..TypeProto::default() });
-    ValueInfoProto { name: input.name.to_owned(), r#type, ..ValueInfoProto::default() }
+    fact.shape.as_concrete().filter(|shape| is_float && !shape.contains(&0)).map(<[usize]>::to_vec)
 }

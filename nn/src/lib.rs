@@ -3,20 +3,28 @@
 //! A file is read (`onnx`), made into a [`plan`] of steps over bytes, and carried out by an interpreter (`cpu`) over the
 //! [`kernels`] of the processor. Nodes that have no quantised form run in float by tract, and the plan says which.
 
+mod compare;
 mod cpu;
 mod error;
 mod float;
 pub mod kernels;
 mod network;
 mod onnx;
+mod parameters;
 pub mod plan;
+pub mod preprocess;
+mod probe;
+pub mod quantize;
 mod step_info;
 mod tensor;
+mod tract;
 mod workers;
 
+pub use compare::{Comparison, Difference};
 pub use error::NnError;
 pub use float::{FloatNode, FloatOp};
 pub use network::Network;
 pub use onnx::Port;
+pub use parameters::parameters;
 pub use step_info::StepInfo;
 pub use tensor::{Tensor, TensorError};

@@ -5,7 +5,10 @@ use std::io::Cursor;
 
 use tract_onnx::pb::tensor_proto::DataType;
 use tract_onnx::pb::tensor_shape_proto::dimension::Value as Dimension;
-use tract_onnx::pb::{ModelProto, NodeProto, TensorProto, ValueInfoProto, type_proto};
+use tract_onnx::pb::{
+    GraphProto, ModelProto, NodeProto, TensorProto, TensorShapeProto, TypeProto, ValueInfoProto,
+    tensor_shape_proto, type_proto,
+};
 use tract_onnx::prelude::Framework;
 
 use crate::error::NnError;
@@ -37,7 +40,7 @@ pub struct Port {
 }
 
 /// A graph with its constants taken out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Graph {
     pub(crate) model: ModelProto,
     pub(crate) nodes: Vec<NodeProto>,
@@ -66,34 +69,60 @@ impl Graph {
         let (held, nodes): (Vec<_>, Vec<_>) =
             graph.node.into_iter().partition(|node| node.op_type == "Constant");
         for node in held {
-            let tensor = node.attribute.iter().find_map(|attribute| attribute.t.as_ref());
-            if let (Some(tensor), Some(name)) = (tensor, node.output.first()) {
-                constants.insert(name.clone(), constant(tensor, &node.name, &node.op_type)?);
+            if let Some(output) = node.output.first() {
+                constants.insert(output.clone(), held_constant(&node)?);
             }
         }
+        nodes.iter().try_for_each(check_arity)?;
         let inputs = graph.input.iter().filter(|input| !constants.contains_key(&input.name));
         let inputs = inputs.map(port).collect::<Result<_, _>>()?;
-        let mut readers = BTreeMap::<_, Vec<usize>>::new();
-        for (index, name) in
-            nodes.iter().enumerate().flat_map(|(i, node)| node.input.iter().map(move |n| (i, n)))
-        {
-            readers.entry(name.clone()).or_default().push(index);
-        }
+        let readers = readers(&nodes);
         let outputs = graph.output.into_iter().map(|output| output.name).collect();
         Ok(Self { model, nodes, constants, inputs, outputs, readers })
+    }
+
+    /// The same network with other nodes and constants.
+    pub(crate) fn with(self, nodes: Vec<NodeProto>, constants: BTreeMap<String, Constant>) -> Self {
+        let readers = readers(&nodes);
+        Self { nodes, constants, readers, ..self }
+    }
+
+    /// Looks anew who reads what, after inputs of nodes have changed.
+    pub(crate) fn index(&mut self) {
+        self.readers = readers(&self.nodes);
+    }
+
+    /// The nodes that read `tensor`, one as often as it reads it.
+    pub(crate) fn readers(&self, tensor: &str) -> &[usize] {
+        self.readers.get(tensor).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether `tensor` comes out of the network.
+    pub(crate) fn is_output(&self, tensor: &str) -> bool {
+        self.outputs.iter().any(|output| output == tensor)
+    }
+
+    /// The file that holds this network, its outputs told as `outputs`; constants that nothing reads are left out.
+    pub(crate) fn to_model(&self, outputs: &[Port]) -> ModelProto {
+        let is_used = |name: &str| !self.readers(name).is_empty() || self.is_output(name);
+        let used = self.constants.iter().filter(|(name, _)| is_used(name));
+        let graph = GraphProto {
+            name: "kestrel".into(),
+            node: self.nodes.clone(),
+            initializer: used.map(|(name, constant)| constant.to_proto(name)).collect(),
+            input: self.inputs.iter().map(Port::to_proto).collect(),
+            output: outputs.iter().map(Port::to_proto).collect(),
+            ..GraphProto::default()
+        };
+        ModelProto { graph: Some(graph), ..self.model.clone() }
     }
 
     /// The one node that reads `tensor`, where there is just one and the tensor is no output of the network.
     pub(crate) fn only_reader(&self, tensor: &str) -> Option<usize> {
         match self.readers.get(tensor).map(Vec::as_slice) {
-            Some(&[reader]) if !self.outputs.iter().any(|output| output == tensor) => Some(reader),
+            Some(&[reader]) if !self.is_output(tensor) => Some(reader),
             _ => None,
         }
-    }
-
-    /// The nodes that read `tensor`.
-    pub(crate) fn readers(&self, tensor: &str) -> &[usize] {
-        self.readers.get(tensor).map_or(&[], Vec::as_slice)
     }
 
     /// The constant that is input `index` of `node`.
@@ -109,6 +138,12 @@ impl Constant {
             Values::F32(values) => Some(values),
             _ => None,
         }
+    }
+
+    /// The first value, of whatever type.
+    pub(crate) fn first_number(&self) -> Option<f64> {
+        let whole = || Some(*self.integers()?.first()? as f64);
+        self.floats().and_then(|values| values.first()).map(|&value| value.into()).or_else(whole)
     }
 
     /// The constant as a file has it.
@@ -141,6 +176,31 @@ impl Constant {
             Values::F32(_) => None,
         }
     }
+}
+
+impl Port {
+    /// The port as a file has it.
+    pub(crate) fn to_proto(&self) -> ValueInfoProto {
+        let dimension = |&length: &usize| tensor_shape_proto::Dimension {
+            value: Some(Dimension::DimValue(length as i64)),
+            ..tensor_shape_proto::Dimension::default()
+        };
+        let shape = TensorShapeProto { dim: self.shape.iter().map(dimension).collect() };
+        let elem_type = DataType::Float as i32;
+        let value = type_proto::Value::TensorType(type_proto::Tensor { elem_type, shape: Some(shape) });
+        let r#type = Some(TypeProto { value: Some(value), ..TypeProto::default() });
+        ValueInfoProto { name: self.name.clone(), r#type, ..ValueInfoProto::default() }
+    }
+}
+
+fn readers(nodes: &[NodeProto]) -> BTreeMap<String, Vec<usize>> {
+    let mut readers = BTreeMap::<_, Vec<usize>>::new();
+    for (index, node) in nodes.iter().enumerate() {
+        for name in node.input.iter().filter(|name| !name.is_empty()) {
+            readers.entry(name.clone()).or_default().push(index);
+        }
+    }
+    readers
 }
 
 /// Whole numbers of an attribute.
@@ -177,8 +237,8 @@ fn port(value: &ValueInfoProto) -> Result<Port, NnError> {
     if tensor.elem_type != DataType::Float as i32 {
         return Err(refuse("expected values of f32"));
     }
-    let dimensions = tensor.shape.iter().flat_map(|shape| &shape.dim);
-    let shape = dimensions.map(|dimension| match dimension.value {
+    let Some(shape) = &tensor.shape else { return Err(refuse("expected a shape")) };
+    let shape = shape.dim.iter().map(|dimension| match dimension.value {
         Some(Dimension::DimValue(length)) if length > 0 => usize::try_from(length).ok(),
         _ => None,
     });
@@ -188,7 +248,57 @@ fn port(value: &ValueInfoProto) -> Result<Port, NnError> {
     Ok(Port { name: value.name.clone(), shape })
 }
 
-fn constant(tensor: &TensorProto, node: &str, op: &str) -> Result<Constant, NnError> {
+/// `Ok` where a node has as many inputs and outputs as everyone takes for granted.
+fn check_arity(node: &NodeProto) -> Result<(), NnError> {
+    let least = if node.op_type.ends_with("uantizeLinear") { 2 } else { 0 };
+    let found = [node.input.len(), node.output.iter().take_while(|output| !output.is_empty()).count()];
+    if found[0] >= least && found[1] > 0 {
+        return Ok(());
+    }
+    let problem = format!("expected {least} inputs and one output or more, found {found:?}");
+    Err(NnError::Node { node: name(node).to_owned(), op: node.op_type.clone(), problem })
+}
+
+/// What a `Constant` holds, in one of the forms that ONNX has for it.
+fn held_constant(node: &NodeProto) -> Result<Constant, NnError> {
+    let held = |name: &str| node.attribute.iter().find(|attribute| attribute.name == name);
+    let vector = |values: Values| Constant { shape: vec![values.len()], values };
+    let scalar = |values| Constant { shape: Vec::new(), values };
+    let tensor = held("value").and_then(|attribute| attribute.t.as_ref());
+    if let Some(tensor) = tensor {
+        return constant(tensor, name(node), &node.op_type);
+    }
+    let number = held("value_float").map(|attribute| scalar(Values::F32(vec![attribute.f])));
+    let constant = number
+        .or_else(|| held("value_floats").map(|attribute| vector(Values::F32(attribute.floats.clone()))))
+        .or_else(|| held("value_int").map(|attribute| scalar(Values::I64(vec![attribute.i]))))
+        .or_else(|| held("value_ints").map(|attribute| vector(Values::I64(attribute.ints.clone()))))
+        .ok_or_else(|| NnError::Node {
+            node: name(node).to_owned(),
+            op: node.op_type.clone(),
+            problem: "expected numbers in a dense tensor or list".into(),
+        });
+    finite(constant?, name(node), &node.op_type)
+}
+
+/// The constant, where its floats are numbers. A single one may be infinite, as bounds are.
+fn finite(constant: Constant, node: &str, op: &str) -> Result<Constant, NnError> {
+    let values = constant.floats().unwrap_or_default();
+    let is_number = |value: f32| value.is_finite() || (values.len() == 1 && value.is_infinite());
+    match values.iter().find(|value| !is_number(**value)) {
+        None => Ok(constant),
+        Some(value) => {
+            let problem = format!("expected finite values, found {value}");
+            Err(NnError::Node { node: node.to_owned(), op: op.to_owned(), problem })
+        }
+    }
+}
+
+/// The constant that `tensor` is, which `node` holds.
+///
+/// # Errors
+/// [`NnError::Node`] where it is in another file, is not as long as it says, or holds what is no number.
+pub(crate) fn constant(tensor: &TensorProto, node: &str, op: &str) -> Result<Constant, NnError> {
     let refuse = |problem: String| NnError::Node { node: node.to_owned(), op: op.to_owned(), problem };
     if tensor.data_location == Some(1) || !tensor.external_data.is_empty() {
         return Err(refuse("its values lie in another file, which is not read".into()));
@@ -203,12 +313,7 @@ fn constant(tensor: &TensorProto, node: &str, op: &str) -> Result<Constant, NnEr
     if found != expected {
         return Err(refuse(format!("expected {expected} values for {shape:?}, found {found}")));
     }
-    if let Values::F32(values) = &values
-        && let Some(value) = values.iter().find(|value| !value.is_finite())
-    {
-        return Err(refuse(format!("expected finite values, found {value}")));
-    }
-    Ok(Constant { shape, values })
+    finite(Constant { shape, values }, node, op)
 }
 
 fn values(tensor: &TensorProto) -> Option<Values> {

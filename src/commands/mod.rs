@@ -5,6 +5,10 @@ mod demo;
 mod eval_odometry;
 mod eval_peers;
 mod eval_tracking;
+mod model_compare;
+mod model_inspect;
+mod model_quantize;
+mod model_run;
 mod replay;
 mod run;
 mod world;
@@ -14,7 +18,7 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 
-use crate::cli::{Cli, Command, EvalCommand};
+use crate::cli::{Cli, Command, EvalCommand, ModelCommand};
 
 /// The run ended, but some of its frames or files are incomplete.
 pub(crate) const INCOMPLETE: u8 = 3;
@@ -30,6 +34,10 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Eval(EvalCommand::Odometry(args)) => eval_odometry::eval_odometry(&args),
         Command::Eval(EvalCommand::Peers(args)) => eval_peers::eval_peers(&args),
         Command::Eval(EvalCommand::Tracking(args)) => eval_tracking::eval_tracking(&args),
+        Command::Model(ModelCommand::Run(args)) => model_run::model_run(&args),
+        Command::Model(ModelCommand::Inspect(args)) => model_inspect::model_inspect(&args),
+        Command::Model(ModelCommand::Quantize(args)) => model_quantize::model_quantize(&args),
+        Command::Model(ModelCommand::Compare(args)) => model_compare::model_compare(&args),
         Command::World(args) => world::world(&args),
         Command::Completions { shell } => completions::completions(shell),
     }
@@ -56,4 +64,11 @@ fn ensure_apart(input: &Path, out: &Path) -> anyhow::Result<()> {
         input.canonicalize().ok().zip(out.canonicalize().ok()).is_some_and(|(i, o)| i.starts_with(o));
     ensure!(!is_around, "expected another folder for --out, found {}, which holds the input", out.display());
     Ok(())
+}
+
+/// The value in the middle.
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<_> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }

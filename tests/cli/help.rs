@@ -17,6 +17,11 @@ fn every_command_explains_itself() {
         ("eval odometry", "--align"),
         ("eval peers", "--gt"),
         ("eval tracking", "--protocol"),
+        ("model", "quantize"),
+        ("model run", "little-endian"),
+        ("model inspect", "--kernel"),
+        ("model quantize", "percentile"),
+        ("model compare", "--images"),
         ("world", "--motion"),
         ("completions", "zsh"),
     ] {

@@ -7,6 +7,7 @@ mod common;
 mod eval;
 mod eval_tracking;
 mod help;
+mod model;
 mod replay;
 mod run;
 mod scale;

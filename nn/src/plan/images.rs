@@ -5,7 +5,7 @@ use tract_onnx::pb::NodeProto;
 use super::lower::Lowering;
 use super::tail::Tail;
 use super::value::{Bytes, Order};
-use super::{Op, View};
+use super::{Op, View, volume};
 use crate::kernels::{AveragePool, Between, ImageShape, Interpolation, MaxPool, Selection, Window};
 use crate::onnx;
 
@@ -121,7 +121,8 @@ impl Lowering<'_> {
             }
             _ => return None,
         };
-        let is_plain = [scales[0], scales[1]] == [1.0; 2]
+        let is_plain = volume(&sizes).is_some()
+            && [scales[0], scales[1]] == [1.0; 2]
             && onnx::int(node, "antialias").unwrap_or(0) == 0
             && onnx::ints(node, "axes").is_none();
         // Before opset 11 there was but one way.
@@ -197,10 +198,10 @@ pub(super) fn image(bytes: &Bytes) -> Option<ImageShape> {
     is_in_order.then_some(ImageShape { height, width, channels })
 }
 
-/// Whole numbers of an attribute, none of them negative.
+/// Extents of an attribute: whole numbers, none of them negative or beyond what an image can have.
 pub(super) fn numbers(node: &NodeProto, name: &str, otherwise: &[i64]) -> Option<Vec<usize>> {
     let numbers = onnx::ints(node, name).unwrap_or(otherwise).iter();
-    numbers.map(|&number| usize::try_from(number).ok()).collect()
+    numbers.map(|&number| u16::try_from(number).ok().map(usize::from)).collect()
 }
 
 /// A window of this size with a node's strides and padding, where it is not dilated.

@@ -136,11 +136,11 @@ fn reshaped(shape: &[usize], target: &[i64]) -> Option<Vec<usize>> {
         _ => usize::try_from(length).ok(),
     };
     let mut lengths = target.iter().enumerate().map(length).collect::<Option<Vec<_>>>()?;
-    let known: usize = lengths.iter().product();
+    let known = super::volume(&lengths)?;
     if let Some(open) = target.iter().position(|&length| length == -1) {
         lengths[open] = volume / known.max(1);
     }
-    (lengths.iter().product::<usize>() == volume).then_some(lengths)
+    (super::volume(&lengths) == Some(volume)).then_some(lengths)
 }
 
 /// Functions of one value that networks use.

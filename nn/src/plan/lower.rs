@@ -9,7 +9,7 @@ use tract_onnx::pb::NodeProto;
 
 use super::tail::{Tail, quantisation};
 use super::value::{Bytes, Order, Value, Weights};
-use super::{Buffer, BufferId, FloatId, Op, Plan, Step, arena, in_place, volume};
+use super::{Buffer, BufferId, FloatId, Op, Plan, Step, arena, budget, in_place, volume};
 use crate::error::NnError;
 use crate::float::{FloatOp, FloatSpec, Named, float_tensor};
 use crate::kernels::Quantisation;
@@ -37,7 +37,9 @@ pub(crate) fn lower(graph: &Graph) -> Result<Plan, NnError> {
     let Lowering { mut steps, mut buffers, floats, .. } = lowering;
     in_place::write_parts_in_place(&mut steps, &buffers);
     let arena = arena::place(&steps, &mut buffers);
-    Ok(Plan { steps, buffers, arena, floats, inputs, outputs })
+    let plan = Plan { steps, buffers, arena, floats, inputs, outputs };
+    budget::check(&plan)?;
+    Ok(plan)
 }
 
 /// A plan in the making.
@@ -103,7 +105,8 @@ impl<'g> Lowering<'g> {
 
     /// A new buffer of as many bytes as `shape` has values.
     pub(super) fn new_bytes(&mut self, shape: Vec<usize>, order: Order, quantisation: Quantisation) -> Bytes {
-        self.buffers.push(Buffer { length: shape.iter().product(), offset: 0 });
+        let length = volume(&shape).unwrap_or(budget::TOO_MUCH);
+        self.buffers.push(Buffer { length, offset: 0 });
         Bytes {
             buffer: self.buffers.len() - 1,
             shape,

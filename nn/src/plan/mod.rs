@@ -1,6 +1,7 @@
 //! What to compute for a network, as data: steps over buffers, which any back end can carry out.
 
 mod arena;
+mod budget;
 mod convolutions;
 mod images;
 mod in_place;
@@ -342,9 +343,9 @@ impl Plan {
     }
 }
 
-/// The number of values of a tensor, where it is no more than memory could hold.
+/// The number of values of a tensor, where it is no more than a network for a drone could need.
 pub(crate) fn volume(shape: &[usize]) -> Option<usize> {
-    /// 16 GiB of floats.
-    const MOST: usize = 1 << 32;
+    /// A gigabyte of floats.
+    const MOST: usize = 1 << 28;
     shape.iter().try_fold(1_usize, |product, &length| product.checked_mul(length)).filter(|&n| n <= MOST)
 }
