@@ -1,0 +1,199 @@
+//! The convolutional stream: correlation filters that are regularised in space to the target and in time to the filter
+//! before.
+//!
+//! Minimises `|sum_c x_c * h_c - y|^2 + sum_c |w h_c|^2 + mu sum_c |h_c - h'_c|^2` over filters `h`, where `w` is infinite
+//! outside the target (Galoogahi et al., Learning Background-Aware Correlation Filters, ICCV 2017; Li et al., Learning
+//! Spatial-Temporal Regularized Correlation Filters, CVPR 2018), by the alternating direction method of multipliers: one step
+//! is a rank-one system per frequency, the other a multiplication per cell.
+
+use rustfft::num_complex::Complex32;
+
+use crate::features::FeatureMap;
+use crate::fourier::Fourier;
+use crate::response::Template;
+use crate::simd::vectorized;
+
+/// Numbers of the solver.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct FilterSettings {
+    /// Pull towards the filter before; 0 for none.
+    pub(crate) temporal: f32,
+    /// Share of a new sample in the sample learnt from.
+    pub(crate) sample_rate: f32,
+    /// Steps of the solver for one frame.
+    pub(crate) iterations: usize,
+}
+
+/// Steps of the solver for the first frame.
+const FIRST_ITERATIONS: usize = 5;
+/// First weight of the constraint that both filters agree.
+const PENALTY: f32 = 1.0;
+/// Its growth from step to step.
+const PENALTY_GROWTH: f32 = 10.0;
+/// Weight of a filter's own size inside the target, and at the edge of its surroundings.
+const RIDGE: [f32; 2] = [1e-2, 1.0];
+
+/// Learns filters for a target at cell `side / 2` of its maps.
+#[derive(Debug)]
+pub(crate) struct FilterLearner {
+    fourier: Fourier,
+    channels: usize,
+    /// Squared weight of each cell of the template, row by row.
+    weight: Vec<f32>,
+    support: [usize; 2],
+    label: Vec<Complex32>,
+    /// Window over the sample.
+    window: Vec<f32>,
+    sample: Vec<Complex32>,
+    filter: Vec<Complex32>,
+    is_new: bool,
+    plane: Vec<f32>,
+    solved: Vec<Complex32>,
+    dual: Vec<Complex32>,
+    power: Vec<f32>,
+    along: Vec<Complex32>,
+}
+
+impl FilterLearner {
+    /// For maps of `side` cells and a template of `support` cells, odd, around a target of `target` cells.
+    pub(crate) fn new(side: usize, channels: usize, support: [usize; 2], target: [f32; 2], label_sigma: f32) -> Self {
+        let mut fourier = Fourier::new(side);
+        let (bins, zero) = (fourier.bins(), Complex32::default());
+        let mut label = vec![zero; bins];
+        fourier.forward(&mut gaussian(side, label_sigma), &mut label);
+        Self {
+            channels,
+            weight: ridge(support, target),
+            support,
+            label,
+            window: hann(side),
+            sample: vec![zero; bins * channels],
+            filter: vec![zero; bins * channels],
+            is_new: true,
+            plane: vec![0.0; side * side],
+            solved: vec![zero; bins * channels],
+            dual: vec![zero; bins * channels],
+            power: vec![0.0; bins],
+            along: vec![zero; bins],
+            fourier,
+        }
+    }
+
+    /// Learns from `map` and writes the filter as a template to correlate with.
+    pub(crate) fn learn(&mut self, map: &FeatureMap, settings: &FilterSettings, template: &mut Template) {
+        self.take_sample(map, if self.is_new { 1.0 } else { settings.sample_rate });
+        let (temporal, iterations) = match self.is_new {
+            true => (0.0, FIRST_ITERATIONS),
+            false => (settings.temporal, settings.iterations),
+        };
+        *template = Template::zeros(self.support, self.channels);
+        self.dual.fill(Complex32::default());
+        let previous = self.filter.clone();
+        let mut penalty = PENALTY;
+        for _ in 0..iterations {
+            vectorized(|| self.fit(&previous, temporal, penalty));
+            self.constrain(penalty, template);
+            penalty *= PENALTY_GROWTH;
+        }
+        self.is_new = false;
+    }
+
+    fn take_sample(&mut self, map: &FeatureMap, rate: f32) {
+        let bins = self.fourier.bins();
+        for channel in 0..self.channels {
+            let values = map.values.iter().skip(channel).step_by(map.channels);
+            for ((out, value), window) in self.plane.iter_mut().zip(values).zip(&self.window) {
+                *out = value * window;
+            }
+            self.fourier.forward(&mut self.plane, &mut self.along);
+            let sample = &mut self.sample[channel * bins..(channel + 1) * bins];
+            sample.iter_mut().zip(&self.along).for_each(|(old, new)| *old += (new - *old) * rate);
+        }
+        self.power.fill(0.0);
+        for sample in self.sample.chunks_exact(bins) {
+            self.power.iter_mut().zip(sample).for_each(|(sum, value)| *sum += value.norm_sqr());
+        }
+    }
+
+    /// The filter that answers best, near the one before and the constrained one: a rank-one system for each frequency,
+    /// solved by the formula of Sherman and Morrison.
+    #[inline(always)]
+    fn fit(&mut self, previous: &[Complex32], temporal: f32, penalty: f32) {
+        let bins = self.along.len();
+        let area = self.plane.len() as f32;
+        let total = temporal + penalty;
+        self.along.fill(Complex32::default());
+        for channel in 0..self.channels {
+            let range = channel * bins..(channel + 1) * bins;
+            let (sample, previous) = (&self.sample[range.clone()], &previous[range.clone()]);
+            let (filter, dual) = (&self.filter[range.clone()], &self.dual[range.clone()]);
+            let solved = &mut self.solved[range];
+            for bin in 0..bins {
+                let right = sample[bin].conj() * self.label[bin] / area
+                    + previous[bin] * temporal
+                    + (filter[bin] - dual[bin]) * penalty;
+                solved[bin] = right;
+                self.along[bin] += sample[bin] * right;
+            }
+        }
+        for (along, power) in self.along.iter_mut().zip(&self.power) {
+            *along /= area * total + power;
+        }
+        for (solved, sample) in self.solved.chunks_exact_mut(bins).zip(self.sample.chunks_exact(bins)) {
+            for ((solved, sample), along) in solved.iter_mut().zip(sample).zip(&self.along) {
+                *solved = (*solved - sample.conj() * along) / total;
+            }
+        }
+    }
+
+    /// The filter nearest to the fitted one that is zero outside the template, and how far they differ.
+    fn constrain(&mut self, penalty: f32, template: &mut Template) {
+        let (bins, side) = (self.fourier.bins(), self.fourier.side());
+        let [width, height] = self.support;
+        for channel in 0..self.channels {
+            let range = channel * bins..(channel + 1) * bins;
+            let (solved, dual) = (&mut self.solved[range.clone()], &mut self.dual[range.clone()]);
+            dual.iter_mut().zip(&*solved).for_each(|(dual, solved)| *dual += solved);
+            solved.copy_from_slice(dual);
+            self.fourier.inverse(solved, &mut self.plane);
+            let fitted = std::mem::replace(&mut self.plane, vec![0.0; side * side]);
+            for (index, weight) in self.weight.iter().enumerate() {
+                // A filter is convolved with, a template correlated: one is the other reversed.
+                let (x, y) = (index % width, index / width);
+                let at = |v: usize, size: usize| (side + size / 2 - v) % side;
+                let place = at(y, height) * side + at(x, width);
+                let value = fitted[place] * penalty / (penalty + weight);
+                self.plane[place] = value;
+                template.values[index * self.channels + channel] = value;
+            }
+            let filter = &mut self.filter[range];
+            self.fourier.forward(&mut self.plane, filter);
+            dual.iter_mut().zip(&*filter).for_each(|(dual, filter)| *dual -= filter);
+        }
+    }
+}
+
+/// What the filter should answer: 1 at the target, falling off around it.
+fn gaussian(side: usize, sigma: f32) -> Vec<f32> {
+    let squared = |v: usize| (v as f32 - (side / 2) as f32).powi(2);
+    let value = |i: usize| (-(squared(i % side) + squared(i / side)) / (2.0 * sigma * sigma)).exp();
+    (0..side * side).map(value).collect()
+}
+
+/// Falls to zero at the edges of a map, which meet where it is taken as periodic.
+fn hann(side: usize) -> Vec<f32> {
+    let along = |v: usize| 0.5 - 0.5 * (std::f32::consts::TAU * (v as f32 + 0.5) / side as f32).cos();
+    (0..side * side).map(|i| along(i % side) * along(i / side)).collect()
+}
+
+/// Squared weights: small over the target, growing towards the template's edge.
+fn ridge(support: [usize; 2], target: [f32; 2]) -> Vec<f32> {
+    let outside = |v: usize, axis: usize| {
+        let half = support[axis] as f32 / 2.0;
+        let distance = (v as f32 + 0.5 - half).abs() - target[axis] / 2.0;
+        (distance / (half - target[axis] / 2.0).max(0.5)).clamp(0.0, 1.0)
+    };
+    let [width, height] = support;
+    let weight = |i: usize| outside(i % width, 0).max(outside(i / width, 1));
+    (0..width * height).map(|i| RIDGE[0] + (RIDGE[1] - RIDGE[0]) * weight(i).powi(2)).collect()
+}

@@ -1,0 +1,74 @@
+//! What a cell of the image looks like: gradients and colour names, reduced to the directions in which a target differs.
+
+mod colour;
+mod hog;
+mod projection;
+mod sampling;
+
+use geometry::Frame;
+
+use crate::simd::vectorized;
+pub(crate) use hog::{CELL, HOG_LENGTH, Hog};
+pub(crate) use projection::Projection;
+pub(crate) use sampling::{Window, sample};
+
+/// Values per cell before the reduction.
+pub(crate) const RAW_LENGTH: usize = HOG_LENGTH + colour::COLOUR_LENGTH;
+
+/// A square grid of cells, `[side, side, channels]`.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FeatureMap {
+    /// Cells along each axis.
+    pub(crate) side: usize,
+    /// Values per cell; a multiple of the lanes of a vector register.
+    pub(crate) channels: usize,
+    /// All values.
+    pub(crate) values: Vec<f32>,
+}
+
+/// Makes feature maps; buffers are kept from call to call.
+#[derive(Debug, Default)]
+pub(crate) struct Extractor {
+    hog: Hog,
+    samples: Vec<f32>,
+    raw: Vec<f32>,
+}
+
+impl Extractor {
+    /// Describes the square of `side` cells of [`CELL`] samples around `center`, a sample every `step` pixels:
+    /// `[side, side, RAW_LENGTH]`.
+    pub(crate) fn describe(&mut self, frame: &Frame, center: [f32; 2], step: f32, side: usize) -> &[f32] {
+        self.raw.resize(side * side * RAW_LENGTH, 0.0);
+        let window = Window { center, step: [step; 2], size: [(side + 2) * CELL; 2] };
+        sample(&frame.gray, &window, &mut self.samples);
+        self.hog.describe(&self.samples, [side; 2], &mut self.raw, RAW_LENGTH);
+        let coarser = (CELL / colour::SAMPLES_PER_CELL) as f32;
+        let size = [side * colour::SAMPLES_PER_CELL; 2];
+        let window = Window { center, step: [step * coarser; 2], size };
+        let colours = &mut self.raw[HOG_LENGTH..];
+        match &frame.rgb {
+            Some(rgb) => {
+                sample(rgb, &window, &mut self.samples);
+                colour::describe::<3>(&self.samples, side, colours, RAW_LENGTH);
+            }
+            None => {
+                sample(&frame.gray, &window, &mut self.samples);
+                colour::describe::<1>(&self.samples, side, colours, RAW_LENGTH);
+            }
+        }
+        &self.raw
+    }
+
+    /// The same, reduced by `projection` into `map`.
+    pub(crate) fn extract(
+        &mut self,
+        frame: &Frame,
+        center: [f32; 2],
+        step: f32,
+        projection: &Projection,
+        map: &mut FeatureMap,
+    ) {
+        let raw = self.describe(frame, center, step, map.side);
+        vectorized(|| projection.project(raw, &mut map.values));
+    }
+}

@@ -1,0 +1,111 @@
+//! Fewer numbers per cell: the directions in which a first image differs most within itself.
+
+use nalgebra::{DMatrix, SymmetricEigen};
+
+use super::{HOG_LENGTH, RAW_LENGTH};
+use crate::simd::LANES;
+
+/// A linear map from raw cells to fewer channels, found by principal components.
+#[derive(Clone, Debug)]
+pub(crate) struct Projection {
+    channels: usize,
+    mean: [f32; RAW_LENGTH],
+    /// `[RAW_LENGTH, channels]`.
+    matrix: Vec<f32>,
+}
+
+impl Projection {
+    /// Learns from `raw`, cells of [`RAW_LENGTH`] values each of which counts by its entry in `weights`: `gradients`
+    /// channels of the first kind, `colours` of the second, whose variance is brought to `colour_share` of that of the first.
+    /// Channels are padded to whole vector registers.
+    pub(crate) fn learn(raw: &[f32], weights: &[f32], gradients: usize, colours: usize, colour_share: f32) -> Self {
+        let used = gradients.min(HOG_LENGTH) + colours.min(RAW_LENGTH - HOG_LENGTH);
+        let channels = used.next_multiple_of(LANES);
+        let mean = weighted_mean(raw, weights);
+        let covariance = weighted_covariance(raw, weights, &mean);
+        let mut matrix = vec![0.0; RAW_LENGTH * channels];
+        let groups = [(0..HOG_LENGTH, gradients, 1.0), (HOG_LENGTH..RAW_LENGTH, colours, colour_share)];
+        let mut next = 0;
+        for (group, count, share) in groups {
+            let count = count.min(group.len());
+            let block = covariance.view_range(group.clone(), group.clone()).into_owned();
+            let scale = (share / block.trace().max(1e-6)).sqrt();
+            for direction in principal_directions(block, count) {
+                for (raw, value) in group.clone().zip(direction) {
+                    matrix[raw * channels + next] = value * scale;
+                }
+                next += 1;
+            }
+        }
+        Self { channels, mean, matrix }
+    }
+
+    /// Channels of what comes out, a multiple of the lanes of a register.
+    pub(crate) fn channels(&self) -> usize {
+        self.channels
+    }
+
+    /// Reduces cells of [`RAW_LENGTH`] values to cells of [`channels`](Self::channels).
+    #[inline(always)]
+    pub(crate) fn project(&self, raw: &[f32], out: &mut [f32]) {
+        match self.channels / LANES {
+            1 => self.project_lanes::<1>(raw, out),
+            2 => self.project_lanes::<2>(raw, out),
+            3 => self.project_lanes::<3>(raw, out),
+            4 => self.project_lanes::<4>(raw, out),
+            5 => self.project_lanes::<5>(raw, out),
+            _ => self.project_lanes::<6>(raw, out),
+        }
+    }
+
+    #[inline(always)]
+    fn project_lanes<const REGISTERS: usize>(&self, raw: &[f32], out: &mut [f32]) {
+        let rows = self.matrix.as_chunks::<LANES>().0;
+        let cells = raw.as_chunks::<RAW_LENGTH>().0.iter();
+        for (cell, out) in cells.zip(out.as_chunks_mut::<LANES>().0.as_chunks_mut::<REGISTERS>().0) {
+            let mut sums = [[0.0; LANES]; REGISTERS];
+            let rows = rows.as_chunks::<REGISTERS>().0.iter();
+            for ((value, mean), row) in cell.iter().zip(&self.mean).zip(rows) {
+                let value = value - mean;
+                for (sum, row) in sums.iter_mut().zip(row) {
+                    for lane in 0..LANES {
+                        sum[lane] += value * row[lane];
+                    }
+                }
+            }
+            *out = sums;
+        }
+    }
+}
+
+fn weighted_mean(raw: &[f32], weights: &[f32]) -> [f32; RAW_LENGTH] {
+    let mut mean = [0.0; RAW_LENGTH];
+    let total: f32 = weights.iter().sum::<f32>().max(1e-6);
+    for (cell, weight) in raw.as_chunks::<RAW_LENGTH>().0.iter().zip(weights) {
+        mean.iter_mut().zip(cell).for_each(|(mean, value)| *mean += weight / total * value);
+    }
+    mean
+}
+
+fn weighted_covariance(raw: &[f32], weights: &[f32], mean: &[f32; RAW_LENGTH]) -> DMatrix<f32> {
+    let total: f32 = weights.iter().sum::<f32>().max(1e-6);
+    let mut covariance = DMatrix::zeros(RAW_LENGTH, RAW_LENGTH);
+    for (cell, weight) in raw.as_chunks::<RAW_LENGTH>().0.iter().zip(weights) {
+        let difference: [f32; RAW_LENGTH] = std::array::from_fn(|i| cell[i] - mean[i]);
+        for (i, a) in difference.iter().enumerate() {
+            for (j, b) in difference[i..].iter().enumerate() {
+                covariance[(i + j, i)] += weight / total * a * b;
+            }
+        }
+    }
+    covariance.fill_upper_triangle_with_lower_triangle();
+    covariance
+}
+
+/// The `count` eigenvectors of largest eigenvalue, the largest first.
+fn principal_directions(covariance: DMatrix<f32>, count: usize) -> Vec<Vec<f32>> {
+    let eigen = SymmetricEigen::new(covariance);
+    let mut order: Vec<_> = (0..eigen.eigenvalues.len()).collect();
+    order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
+    order.into_iter().take(count).map(|i| eigen.eigenvectors.column(i).iter().copied().collect()).collect()
+}

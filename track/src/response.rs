@@ -1,0 +1,160 @@
+//! Templates moved over a feature map, and the maps of answers.
+
+use crate::features::FeatureMap;
+use crate::simd::{LANES, multiply_add, vectorized};
+
+/// Parts along each axis of a template.
+pub(crate) const PARTS: usize = 3;
+/// Parts of a template, row by row.
+pub(crate) const PART_COUNT: usize = PARTS * PARTS;
+
+/// Values for each shift of a target, `[side, side]` with `side = 2 * reach + 1`; no shift lies in the middle.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Response {
+    /// Largest shift along each axis, in cells.
+    pub(crate) reach: usize,
+    /// All values.
+    pub(crate) values: Vec<f32>,
+}
+
+impl Response {
+    /// Zero everywhere.
+    pub(crate) fn zeros(reach: usize) -> Self {
+        Self { reach, values: vec![0.0; (2 * reach + 1) * (2 * reach + 1)] }
+    }
+
+    /// Shifts along each axis.
+    pub(crate) fn side(&self) -> usize {
+        2 * self.reach + 1
+    }
+
+    /// Index and value of the largest value.
+    pub(crate) fn peak(&self) -> (usize, f32) {
+        let first = (0, f32::NEG_INFINITY);
+        let larger = |best: (usize, f32), (i, &v): (usize, &f32)| if v > best.1 { (i, v) } else { best };
+        self.values.iter().enumerate().fold(first, larger)
+    }
+
+    /// The shift, in cells, of the value at `index`, refined by a parabola along each axis.
+    pub(crate) fn shift(&self, index: usize) -> [f32; 2] {
+        let side = self.side();
+        let (x, y) = (index % side, index / side);
+        let refine = |at: usize, stride: usize| {
+            if at == 0 || at + 1 == side {
+                return 0.0;
+            }
+            let [before, here, after] = [index - stride, index, index + stride].map(|i| self.values[i]);
+            let curvature = before - 2.0 * here + after;
+            if curvature < 0.0 { (0.5 * (before - after) / curvature).clamp(-0.5, 0.5) } else { 0.0 }
+        };
+        let reach = self.reach as f32;
+        [x as f32 + refine(x, 1) - reach, y as f32 + refine(y, side) - reach]
+    }
+
+    /// How far the peak stands out: `(max - min)^2 / mean((value - min)^2)`, the average peak-to-correlation energy of
+    /// Wang et al. (Large Margin Object Tracking with Circulant Feature Maps, CVPR 2017).
+    pub(crate) fn peak_to_energy(&self) -> f32 {
+        let least = self.values.iter().copied().fold(f32::INFINITY, f32::min);
+        let most = self.peak().1;
+        let energy: f32 = self.values.iter().map(|v| (v - least).powi(2)).sum();
+        (most - least).powi(2) * self.values.len() as f32 / energy.max(1e-12)
+    }
+}
+
+/// What a target looks like: `[height, width, channels]`, both sides odd, in 3x3 parts.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Template {
+    /// Cells along x and y.
+    pub(crate) size: [usize; 2],
+    /// Values per cell.
+    pub(crate) channels: usize,
+    /// All values.
+    pub(crate) values: Vec<f32>,
+}
+
+impl Template {
+    /// Zero everywhere.
+    pub(crate) fn zeros(size: [usize; 2], channels: usize) -> Self {
+        Self { size, channels, values: vec![0.0; size[0] * size[1] * channels] }
+    }
+
+    /// First cell of each part along `axis`, and the end of the last.
+    pub(crate) fn bounds(&self, axis: usize) -> [usize; PARTS + 1] {
+        std::array::from_fn(|part| (part * self.size[axis] + 1) / PARTS)
+    }
+
+    /// Middle of each part relative to the template's, in cells, row by row.
+    pub(crate) fn part_centers(&self) -> [[f32; 2]; PART_COUNT] {
+        let bounds = [self.bounds(0), self.bounds(1)];
+        let middle = |axis: usize, part: usize| {
+            (bounds[axis][part] + bounds[axis][part + 1]) as f32 / 2.0 - self.size[axis] as f32 / 2.0
+        };
+        std::array::from_fn(|part| [middle(0, part % PARTS), middle(1, part / PARTS)])
+    }
+
+    /// How far a template can be moved within a map of `side` cells whose target lies at cell `side / 2`.
+    pub(crate) fn reach(&self, side: usize) -> usize {
+        (side - 1 - side / 2).saturating_sub(self.size[0].max(self.size[1]) / 2)
+    }
+
+    /// Correlation of each part with `map`, the target at all shifts up to `reach`.
+    pub(crate) fn part_responses(&self, map: &FeatureMap, reach: usize, out: &mut [Response; PART_COUNT]) {
+        for response in out.iter_mut() {
+            response.reach = reach;
+            response.values.clear();
+            response.values.resize((2 * reach + 1) * (2 * reach + 1), 0.0);
+        }
+        vectorized(|| self.correlate(map, reach, out));
+    }
+
+    #[inline(always)]
+    fn correlate(&self, map: &FeatureMap, reach: usize, out: &mut [Response; PART_COUNT]) {
+        let (columns, rows) = (self.bounds(0), self.bounds(1));
+        let first = [0, 1].map(|axis| map.side / 2 - reach - self.size[axis] / 2);
+        let side = 2 * reach + 1;
+        for y in 0..side {
+            for (part, response) in out.iter_mut().enumerate() {
+                let column = columns[part % PARTS]..columns[part % PARTS + 1];
+                let length = column.len() * self.channels;
+                let line = &mut response.values[y * side..(y + 1) * side];
+                for row in rows[part / PARTS]..rows[part / PARTS + 1] {
+                    let template = &self.values[(row * self.size[0] + column.start) * self.channels..][..length];
+                    let start = ((first[1] + y + row) * map.side + first[0] + column.start) * map.channels;
+                    correlate_line(template, &map.values[start..], map.channels, line);
+                }
+            }
+        }
+    }
+}
+
+/// Shifts worked on together: their sums share the loads of the template.
+const TOGETHER: usize = 4;
+
+/// Adds to `sums[x]` the product of `template` with `values` from `x * channels` on.
+#[inline(always)]
+fn correlate_line(template: &[f32], values: &[f32], channels: usize, sums: &mut [f32]) {
+    let template = template.as_chunks::<LANES>().0;
+    let (blocks, rest) = sums.as_chunks_mut::<TOGETHER>();
+    let done = blocks.len() * TOGETHER;
+    for (block, sums) in blocks.iter_mut().enumerate() {
+        let shifted: [&[[f32; LANES]]; TOGETHER] = std::array::from_fn(|i| {
+            let start = (block * TOGETHER + i) * channels;
+            &values[start..].as_chunks::<LANES>().0[..template.len()]
+        });
+        let mut lanes = [[0.0; LANES]; TOGETHER];
+        for (k, template) in template.iter().enumerate() {
+            for i in 0..TOGETHER {
+                multiply_add(&mut lanes[i], template, &shifted[i][k]);
+            }
+        }
+        for i in 0..TOGETHER {
+            sums[i] += lanes[i].iter().sum::<f32>();
+        }
+    }
+    for (i, sum) in rest.iter_mut().enumerate() {
+        let values = values[(done + i) * channels..].as_chunks::<LANES>().0;
+        let mut lanes = [0.0; LANES];
+        template.iter().zip(values).for_each(|(template, values)| multiply_add(&mut lanes, template, values));
+        *sum += lanes.iter().sum::<f32>();
+    }
+}
