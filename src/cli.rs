@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use geometry::BoundingBox;
 
 pub(crate) use model::{
     ImageArgs, ModelCommand, ModelCompareArgs, ModelInspectArgs, ModelQuantizeArgs, ModelRunArgs,
@@ -26,6 +27,7 @@ const AFTER_HELP: &str = "\
 First steps:
   kestrel demo                                  fly a synthetic world and open the report it leaves
   kestrel run flight.mp4 --out runs/flight      odometry on your own video
+  kestrel track flight.mp4 --box 320,200,40,22 --out boxes.txt  follow that
   kestrel eval odometry --gt a.txt --est b.txt  how good is a trajectory?
 
 Exit codes: 0 all is well; 1 an error; 2 the command was not understood; 3 the run ended but some of its frames or
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     Run(RunArgs),
     /// Fly a recorded run again, frame by frame the same
     Replay(ReplayArgs),
+    /// Follow one target, chosen by a box in the first frame
+    Track(TrackArgs),
     /// Measure results against ground truth
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -191,6 +195,32 @@ pub(crate) struct ReplayArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrackArgs {
+    /// A folder of images, a video file, or anything else that `kestrel run` takes
+    pub(crate) source: String,
+    /// The target in the first frame: left, top, width and height in pixels
+    #[arg(long = "box", value_name = "X,Y,W,H", value_parser = bounding_box, allow_hyphen_values = true)]
+    pub(crate) target: BoundingBox,
+    /// File for the boxes, a line `x,y,w,h,confidence` for each frame; the first is the box given. Earlier boxes are replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// Four numbers; whether they make a target is for the tracker to say, which knows the image.
+fn bounding_box(text: &str) -> Result<BoundingBox, String> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
+    match numbers.as_deref() {
+        Some([x, y, width, height]) => Ok(BoundingBox::new(*x, *y, *width, *height)),
+        _ => Err("expected four numbers x,y,w,h, like 320,200,40,22".to_owned()),
+    }
 }
 
 #[derive(Debug, Args)]
@@ -429,6 +459,12 @@ mod tests {
         for wrong in ["", "none:1", "fixed", "fixed:-1", "camera-height:NaN", "agl", "velocity:", "sonar:3"] {
             assert!(ScaleArg::parse(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn boxes_are_four_numbers() {
+        assert_eq!(bounding_box("1,2.5, 3,4"), Ok(BoundingBox::new(1.0, 2.5, 3.0, 4.0)));
+        assert!(["", "1,2,3", "1,2,3,4,5", "a,2,3,4"].iter().all(|wrong| bounding_box(wrong).is_err()));
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod model_quantize;
 mod model_run;
 mod replay;
 mod run;
+mod track;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Model(ModelCommand::Inspect(args)) => model_inspect::model_inspect(&args),
         Command::Model(ModelCommand::Quantize(args)) => model_quantize::model_quantize(&args),
         Command::Model(ModelCommand::Compare(args)) => model_compare::model_compare(&args),
+        Command::Track(args) => track::track(&args),
         Command::World(args) => world::world(&args),
         Command::Completions { shell } => completions::completions(shell),
     }

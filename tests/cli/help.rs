@@ -22,6 +22,7 @@ fn every_command_explains_itself() {
         ("model inspect", "--kernel"),
         ("model quantize", "percentile"),
         ("model compare", "--images"),
+        ("track", "x,y,w,h"),
         ("world", "--motion"),
         ("completions", "zsh"),
     ] {

@@ -11,4 +11,5 @@ mod model;
 mod replay;
 mod run;
 mod scale;
+mod track;
 mod world;

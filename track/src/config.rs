@@ -46,7 +46,7 @@ impl Default for TrackerConfig {
             occlusion_gate: true,
             redetection: true,
             ego_motion: true,
-            learning_interval: 1,
+            learning_interval: 2,
         }
     }
 }

@@ -13,17 +13,10 @@ use crate::fourier::Fourier;
 use crate::response::Template;
 use crate::simd::vectorized;
 
-/// Numbers of the solver.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct FilterSettings {
-    /// Pull towards the filter before; 0 for none.
-    pub(crate) temporal: f32,
-    /// Share of a new sample in the sample learnt from.
-    pub(crate) sample_rate: f32,
-    /// Steps of the solver for one frame.
-    pub(crate) iterations: usize,
-}
-
+/// Pull towards the filter before.
+const TEMPORAL: f32 = 2.0;
+/// Steps of the solver for one frame.
+const ITERATIONS: usize = 2;
 /// Steps of the solver for the first frame.
 const FIRST_ITERATIONS: usize = 5;
 /// First weight of the constraint that both filters agree.
@@ -48,6 +41,7 @@ pub(crate) struct FilterLearner {
     filter: Vec<Complex32>,
     is_new: bool,
     plane: Vec<f32>,
+    fitted: Vec<f32>,
     solved: Vec<Complex32>,
     dual: Vec<Complex32>,
     power: Vec<f32>,
@@ -56,7 +50,13 @@ pub(crate) struct FilterLearner {
 
 impl FilterLearner {
     /// For maps of `side` cells and a template of `support` cells, odd, around a target of `target` cells.
-    pub(crate) fn new(side: usize, channels: usize, support: [usize; 2], target: [f32; 2], label_sigma: f32) -> Self {
+    pub(crate) fn new(
+        side: usize,
+        channels: usize,
+        support: [usize; 2],
+        target: [f32; 2],
+        label_sigma: f32,
+    ) -> Self {
         let mut fourier = Fourier::new(side);
         let (bins, zero) = (fourier.bins(), Complex32::default());
         let mut label = vec![zero; bins];
@@ -71,6 +71,7 @@ impl FilterLearner {
             filter: vec![zero; bins * channels],
             is_new: true,
             plane: vec![0.0; side * side],
+            fitted: vec![0.0; side * side],
             solved: vec![zero; bins * channels],
             dual: vec![zero; bins * channels],
             power: vec![0.0; bins],
@@ -80,12 +81,10 @@ impl FilterLearner {
     }
 
     /// Learns from `map` and writes the filter as a template to correlate with.
-    pub(crate) fn learn(&mut self, map: &FeatureMap, settings: &FilterSettings, template: &mut Template) {
-        self.take_sample(map, if self.is_new { 1.0 } else { settings.sample_rate });
-        let (temporal, iterations) = match self.is_new {
-            true => (0.0, FIRST_ITERATIONS),
-            false => (settings.temporal, settings.iterations),
-        };
+    pub(crate) fn learn(&mut self, map: &FeatureMap, template: &mut Template) {
+        self.take_sample(map);
+        let (temporal, iterations) =
+            if self.is_new { (0.0, FIRST_ITERATIONS) } else { (TEMPORAL, ITERATIONS) };
         *template = Template::zeros(self.support, self.channels);
         self.dual.fill(Complex32::default());
         let previous = self.filter.clone();
@@ -98,16 +97,14 @@ impl FilterLearner {
         self.is_new = false;
     }
 
-    fn take_sample(&mut self, map: &FeatureMap, rate: f32) {
+    fn take_sample(&mut self, map: &FeatureMap) {
         let bins = self.fourier.bins();
         for channel in 0..self.channels {
             let values = map.values.iter().skip(channel).step_by(map.channels);
             for ((out, value), window) in self.plane.iter_mut().zip(values).zip(&self.window) {
                 *out = value * window;
             }
-            self.fourier.forward(&mut self.plane, &mut self.along);
-            let sample = &mut self.sample[channel * bins..(channel + 1) * bins];
-            sample.iter_mut().zip(&self.along).for_each(|(old, new)| *old += (new - *old) * rate);
+            self.fourier.forward(&mut self.plane, &mut self.sample[channel * bins..(channel + 1) * bins]);
         }
         self.power.fill(0.0);
         for sample in self.sample.chunks_exact(bins) {
@@ -156,13 +153,14 @@ impl FilterLearner {
             dual.iter_mut().zip(&*solved).for_each(|(dual, solved)| *dual += solved);
             solved.copy_from_slice(dual);
             self.fourier.inverse(solved, &mut self.plane);
-            let fitted = std::mem::replace(&mut self.plane, vec![0.0; side * side]);
+            std::mem::swap(&mut self.plane, &mut self.fitted);
+            self.plane.fill(0.0);
             for (index, weight) in self.weight.iter().enumerate() {
                 // A filter is convolved with, a template correlated: one is the other reversed.
                 let (x, y) = (index % width, index / width);
                 let at = |v: usize, size: usize| (side + size / 2 - v) % side;
                 let place = at(y, height) * side + at(x, width);
-                let value = fitted[place] * penalty / (penalty + weight);
+                let value = self.fitted[place] * penalty / (penalty + weight);
                 self.plane[place] = value;
                 template.values[index * self.channels + channel] = value;
             }
@@ -196,4 +194,59 @@ fn ridge(support: [usize; 2], target: [f32; 2]) -> Vec<f32> {
     let [width, height] = support;
     let weight = |i: usize| outside(i % width, 0).max(outside(i / width, 1));
     (0..width * height).map(|i| RIDGE[0] + (RIDGE[1] - RIDGE[0]) * weight(i).powi(2)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::response::{PART_COUNT, Response};
+
+    const SIDE: usize = 32;
+    const CHANNELS: usize = 8;
+
+    /// Noise, moved by `shift` cells.
+    fn scene(shift: [isize; 2]) -> FeatureMap {
+        let mut rng = fastrand::Rng::with_seed(5);
+        let noise: Vec<[f32; CHANNELS]> =
+            (0..SIDE * SIDE).map(|_| std::array::from_fn(|_| rng.f32() - 0.5)).collect();
+        let at = |v: usize, shift: isize| (v as isize - shift).rem_euclid(SIDE as isize) as usize;
+        let cell = |i: usize| noise[at(i / SIDE, shift[1]) * SIDE + at(i % SIDE, shift[0])];
+        FeatureMap { side: SIDE, channels: CHANNELS, values: (0..SIDE * SIDE).flat_map(cell).collect() }
+    }
+
+    fn answer(template: &Template, map: &FeatureMap) -> Response {
+        let mut parts: [Response; PART_COUNT] = Default::default();
+        template.part_responses(map, 6, &mut parts);
+        let mut sum = Response::zeros(6);
+        for part in &parts {
+            sum.values.iter_mut().zip(&part.values).for_each(|(sum, value)| *sum += value);
+        }
+        sum
+    }
+
+    #[test]
+    fn what_was_learnt_is_found_where_it_went() {
+        let mut learner = FilterLearner::new(SIDE, CHANNELS, [9, 7], [7.0, 5.0], 0.8);
+        let mut template = Template::default();
+        learner.learn(&scene([0, 0]), &mut template);
+        for shift in [[0, 0], [3, -2], [-5, 6]] {
+            let answer = answer(&template, &scene(shift));
+            let (index, peak) = answer.peak();
+            let found = answer.shift(index);
+            let error = (found[0] - shift[0] as f32).hypot(found[1] - shift[1] as f32);
+            assert!(error < 0.2 && peak > 0.5, "{shift:?}: {found:?}, {peak}");
+            assert!(answer.peak_to_energy() > 30.0, "{}", answer.peak_to_energy());
+        }
+    }
+
+    #[test]
+    fn learning_the_same_again_changes_little() {
+        let mut learner = FilterLearner::new(SIDE, CHANNELS, [9, 7], [7.0, 5.0], 0.8);
+        let (mut first, mut second) = (Template::default(), Template::default());
+        learner.learn(&scene([0, 0]), &mut first);
+        learner.learn(&scene([0, 0]), &mut second);
+        let norm = |values: &mut dyn Iterator<Item = f32>| values.map(|v| v * v).sum::<f32>().sqrt();
+        let difference = norm(&mut first.values.iter().zip(&second.values).map(|(a, b)| a - b));
+        assert!(difference < 0.5 * norm(&mut first.values.iter().copied()), "{difference}");
+    }
 }

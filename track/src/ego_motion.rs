@@ -36,7 +36,13 @@ impl EgoMotion {
 
     /// By how many pixels what is around `center`, within about `extent` pixels, moved from `previous` to `frame`; none where
     /// the two have nothing in common.
-    pub(crate) fn measure(&mut self, previous: &GrayImage, frame: &Frame, center: [f32; 2], extent: f32) -> [f32; 2] {
+    pub(crate) fn measure(
+        &mut self,
+        previous: &GrayImage,
+        frame: &Frame,
+        center: [f32; 2],
+        extent: f32,
+    ) -> [f32; 2] {
         let sizes = [frame.gray.width() as f32, frame.gray.height() as f32];
         let side = sizes.map(|size| extent.min(size));
         let center = [0, 1].map(|axis| {
@@ -94,7 +100,9 @@ mod tests {
         GrayImage::from_fn(320, 240, |x, y| {
             let (x, y) = (x as f32 - shift[0], y as f32 - shift[1]);
             let wave = |a: f32, b: f32, c: f32| (a * x + b * y + c).sin();
-            let sum = wave(0.11, 0.05, 0.0) + wave(-0.07, 0.13, 1.0) * wave(0.031, 0.047, 2.0) + wave(0.21, -0.17, 3.0);
+            let sum = wave(0.11, 0.05, 0.0)
+                + wave(-0.07, 0.13, 1.0) * wave(0.031, 0.047, 2.0)
+                + wave(0.21, -0.17, 3.0);
             [(128.0 + 40.0 * sum) as u8]
         })
     }

@@ -7,7 +7,9 @@ use thiserror::Error;
 #[derive(Clone, Debug, Error, PartialEq)]
 pub enum TrackError {
     /// A box that is no box, or lies outside the image.
-    #[error("expected a box of finite numbers and positive sides, at least partly inside the {width}x{height} image, found {found:?}")]
+    #[error(
+        "expected a box of finite numbers and positive sides, at least partly inside the {width}x{height} image, found {found:?}"
+    )]
     Box {
         /// What was given.
         found: BoundingBox,

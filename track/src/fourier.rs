@@ -33,7 +33,15 @@ impl Fourier {
         ];
         let zero = Complex32::default();
         let scratch = vec![zero; scratch.into_iter().max().unwrap_or(0)];
-        Self { side, rows, rows_back, columns, columns_back, lines: vec![zero; side * (side / 2 + 1)], scratch }
+        Self {
+            side,
+            rows,
+            rows_back,
+            columns,
+            columns_back,
+            lines: vec![zero; side * (side / 2 + 1)],
+            scratch,
+        }
     }
 
     /// Cells along each axis of a plane.
@@ -51,7 +59,8 @@ impl Fourier {
         let half = self.side / 2 + 1;
         for (row, line) in plane.chunks_exact_mut(self.side).zip(self.lines.chunks_exact_mut(half)) {
             // Fails only where lengths differ, and they were made for each other.
-            let _ = self.rows.process_with_scratch(row, line, &mut self.scratch[..self.rows.get_scratch_len()]);
+            let _ =
+                self.rows.process_with_scratch(row, line, &mut self.scratch[..self.rows.get_scratch_len()]);
         }
         transpose(&self.lines, half, spectrum);
         self.columns.process_with_scratch(spectrum, &mut self.scratch);

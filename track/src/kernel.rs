@@ -19,6 +19,10 @@ const ALPHA_RIDGE: f32 = 0.03;
 const BETA_RIDGE: f32 = 3.0;
 /// Share of a new frame in what `beta` is learnt from.
 const BETA_RATE: f32 = 0.1;
+/// Share of a new frame in the slow memory, and in the fast one.
+const RATES: [f32; 2] = [0.02, 0.15];
+/// Share of the fast memory in the answer.
+const FAST_SHARE: f32 = 0.3;
 /// Shifts on which `beta` is learnt, along each axis.
 const BETA_REACH: usize = 8;
 
@@ -35,17 +39,6 @@ pub(crate) struct KernelLearner {
     normal: DMatrix<f32>,
     right: DVector<f32>,
     is_new: bool,
-}
-
-/// How fast the two memories follow, and how they are mixed.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Memories {
-    /// Share of a new frame in the slow one.
-    pub(crate) slow_rate: f32,
-    /// Share of a new frame in the fast one.
-    pub(crate) fast_rate: f32,
-    /// Share of the fast one in the answer.
-    pub(crate) fast_share: f32,
 }
 
 impl KernelLearner {
@@ -69,7 +62,7 @@ impl KernelLearner {
     }
 
     /// Learns `alpha` from `map`, whose target lies at cell `side / 2`.
-    pub(crate) fn learn(&mut self, map: &FeatureMap, memories: &Memories) {
+    pub(crate) fn learn(&mut self, map: &FeatureMap) {
         vectorized(|| self.copy_windows(map));
         let mut kernel = vectorized(|| self.gram());
         let count = self.shifts.len();
@@ -77,7 +70,7 @@ impl KernelLearner {
         (0..count).for_each(|i| kernel[(i, i)] += ridge.max(1e-6));
         let Some(cholesky) = kernel.cholesky() else { return };
         let alpha = cholesky.solve(&self.labels);
-        let rates = if self.is_new { [1.0; 2] } else { [memories.slow_rate, memories.fast_rate] };
+        let rates = if self.is_new { [1.0; 2] } else { RATES };
         for (template, rate) in [&mut self.slow, &mut self.fast].into_iter().zip(rates) {
             template.values.iter_mut().for_each(|value| *value *= 1.0 - rate);
             for (window, alpha) in self.windows.chunks_exact(template.values.len()).zip(alpha.iter()) {
@@ -89,11 +82,12 @@ impl KernelLearner {
         self.is_new = false;
     }
 
-    /// The template of both memories.
-    pub(crate) fn template(&self, memories: &Memories) -> Template {
+    /// The template of the slow memory, or of both.
+    pub(crate) fn template(&self, fast_too: bool) -> Template {
         let mut mixed = self.slow.clone();
+        let share = if fast_too { FAST_SHARE } else { 0.0 };
         for (value, fast) in mixed.values.iter_mut().zip(&self.fast.values) {
-            *value += (fast - *value) * memories.fast_share;
+            *value += (fast - *value) * share;
         }
         mixed
     }
@@ -108,7 +102,12 @@ impl KernelLearner {
     }
 
     /// Learns `beta` from the answers of the parts around the target, which lies at `shift`.
-    pub(crate) fn learn_similarity(&mut self, template: &Template, parts: &[Response; PART_COUNT], shift: [f32; 2]) {
+    pub(crate) fn learn_similarity(
+        &mut self,
+        template: &Template,
+        parts: &[Response; PART_COUNT],
+        shift: [f32; 2],
+    ) {
         let pairs = pair_offsets(template);
         let reach = parts[0].reach as isize;
         let range = |center: f32| {
@@ -154,9 +153,8 @@ impl KernelLearner {
         let [width, height] = self.slow.size;
         self.windows.clear();
         for shift in &self.shifts {
-            let first = [0, 1].map(|axis| {
-                (map.side / 2) as isize + shift[axis] - ([width, height][axis] / 2) as isize
-            });
+            let first = [0, 1]
+                .map(|axis| (map.side / 2) as isize + shift[axis] - ([width, height][axis] / 2) as isize);
             for y in 0..height {
                 let start = ((first[1] as usize + y) * map.side + first[0] as usize) * map.channels;
                 self.windows.extend_from_slice(&map.values[start..start + width * map.channels]);
@@ -229,5 +227,71 @@ fn add_shifted(response: &Response, offset: [isize; 2], weight: f32, out: &mut R
         let from = &response.values[from..from + columns.len()];
         let to = &mut out.values[y * side as usize..][columns.clone()];
         to.iter_mut().zip(from).for_each(|(to, from)| *to += weight * from);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIDE: usize = 32;
+    const CHANNELS: usize = 8;
+    const REACH: usize = 8;
+
+    fn scene(moved: impl Fn(usize, usize) -> [usize; 2]) -> FeatureMap {
+        let mut rng = fastrand::Rng::with_seed(9);
+        let noise: Vec<[f32; CHANNELS]> =
+            (0..SIDE * SIDE).map(|_| std::array::from_fn(|_| rng.f32() - 0.5)).collect();
+        let cell = |i: usize| {
+            let [x, y] = moved(i % SIDE, i / SIDE);
+            noise[y % SIDE * SIDE + x % SIDE]
+        };
+        FeatureMap { side: SIDE, channels: CHANNELS, values: (0..SIDE * SIDE).flat_map(cell).collect() }
+    }
+
+    fn learnt() -> KernelLearner {
+        let mut learner = KernelLearner::new([9, 9], CHANNELS, REACH, 0.8);
+        learner.learn(&scene(|x, y| [x, y]));
+        learner
+    }
+
+    #[test]
+    fn what_was_learnt_is_found_where_it_went() {
+        let learner = learnt();
+        let template = learner.template(true);
+        let mut parts: [Response; PART_COUNT] = Default::default();
+        template.part_responses(&scene(|x, y| [x + SIDE - 4, y + 3]), REACH, &mut parts);
+        let mut answer = Response::default();
+        learner.answer(&template, &parts, &mut answer);
+        let (index, _) = answer.peak();
+        let found = answer.shift(index);
+        assert!((found[0] - 4.0).abs() < 0.3 && (found[1] + 3.0).abs() < 0.3, "{found:?}");
+    }
+
+    #[test]
+    fn parts_that_changed_places_are_learnt_to_be_compared_with_each_other() {
+        // The left and the right third of the target change places.
+        let half = SIDE / 2;
+        let swapped = move |x: usize, y: usize| match x + 4 {
+            left if (half..half + 3).contains(&left) => [x + 6, y],
+            right if (half + 6..half + 9).contains(&right) => [x - 6, y],
+            _ => [x, y],
+        };
+        let mut learner = learnt();
+        let template = learner.template(false);
+        let mut parts: [Response; PART_COUNT] = Default::default();
+        template.part_responses(&scene(swapped), REACH, &mut parts);
+        let height = |learner: &KernelLearner| {
+            let mut answer = Response::default();
+            learner.answer(&template, &parts, &mut answer);
+            value_at(&answer, 0, 0)
+        };
+        let before = height(&learner);
+        learner.learn_similarity(&template, &parts, [0.0, 0.0]);
+        let after = height(&learner);
+        assert!(after > 1.2 * before, "{before} {after}");
+        // Place 3 is the left of the middle row, part 5 its right.
+        let (other, own) = (learner.beta[3 * PART_COUNT + 5], learner.beta[PART_COUNT]);
+        assert!(other > 0.02 && other > own, "{other} {own}");
     }
 }

@@ -92,11 +92,6 @@ impl Template {
         std::array::from_fn(|part| [middle(0, part % PARTS), middle(1, part / PARTS)])
     }
 
-    /// How far a template can be moved within a map of `side` cells whose target lies at cell `side / 2`.
-    pub(crate) fn reach(&self, side: usize) -> usize {
-        (side - 1 - side / 2).saturating_sub(self.size[0].max(self.size[1]) / 2)
-    }
-
     /// Correlation of each part with `map`, the target at all shifts up to `reach`.
     pub(crate) fn part_responses(&self, map: &FeatureMap, reach: usize, out: &mut [Response; PART_COUNT]) {
         for response in out.iter_mut() {
@@ -118,7 +113,8 @@ impl Template {
                 let length = column.len() * self.channels;
                 let line = &mut response.values[y * side..(y + 1) * side];
                 for row in rows[part / PARTS]..rows[part / PARTS + 1] {
-                    let template = &self.values[(row * self.size[0] + column.start) * self.channels..][..length];
+                    let template =
+                        &self.values[(row * self.size[0] + column.start) * self.channels..][..length];
                     let start = ((first[1] + y + row) * map.side + first[0] + column.start) * map.channels;
                     correlate_line(template, &map.values[start..], map.channels, line);
                 }
@@ -156,5 +152,46 @@ fn correlate_line(template: &[f32], values: &[f32], channels: usize, sums: &mut 
         let mut lanes = [0.0; LANES];
         template.iter().zip(values).for_each(|(template, values)| multiply_add(&mut lanes, template, values));
         *sum += lanes.iter().sum::<f32>();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_together_are_the_correlation_of_the_whole() {
+        let mut rng = fastrand::Rng::with_seed(2);
+        let (side, channels, reach) = (24, 16, 5);
+        let mut noise = |count: usize| -> Vec<f32> { (0..count).map(|_| rng.f32() - 0.5).collect() };
+        let map = FeatureMap { side, channels, values: noise(side * side * channels) };
+        let size = [11, 7];
+        let template = Template { size, channels, values: noise(11 * 7 * channels) };
+        let mut parts: [Response; PART_COUNT] = Default::default();
+        template.part_responses(&map, reach, &mut parts);
+        for (dx, dy) in [(0, 0), (-5, 5), (3, -4), (5, 1)] {
+            let mut expected = 0.0;
+            for (i, value) in template.values.iter().enumerate() {
+                let (c, x, y) = (i % channels, i / channels % size[0], i / channels / size[0]);
+                let at = |v: usize, axis: usize, shift: isize| {
+                    (v + side / 2 - size[axis] / 2).wrapping_add_signed(shift)
+                };
+                expected += value * map.values[(at(y, 1, dy) * side + at(x, 0, dx)) * channels + c];
+            }
+            let index = (dy + 5) as usize * 11 + (dx + 5) as usize;
+            let got: f32 = parts.iter().map(|part| part.values[index]).sum();
+            assert!((got - expected).abs() < 1e-3, "{dx}, {dy}: {got} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn a_peak_between_cells_is_met() {
+        let mut response = Response::zeros(5);
+        for (i, value) in response.values.iter_mut().enumerate() {
+            let (x, y) = ((i % 11) as f32 - 6.3, (i / 11) as f32 - 4.2);
+            *value = (-(x * x + y * y) / 8.0).exp();
+        }
+        let [x, y] = response.shift(response.peak().0);
+        assert!((x - 1.3).abs() < 0.05 && (y + 0.8).abs() < 0.05, "{x}, {y}");
     }
 }

@@ -15,11 +15,15 @@ const SIZES: usize = 11;
 const RATIO: f32 = 1.03;
 /// Cells along each axis of a window.
 const CELLS: usize = 8;
-/// A window beside its target.
-const CONTEXT: f32 = 1.2;
+/// A window beside its target: its outline must be inside.
+const CONTEXT: f32 = 1.4;
 /// Spread of the label, in sizes.
-const LABEL_SIGMA: f32 = 0.9;
-const RIDGE: f32 = 0.02;
+const LABEL_SIGMA: f32 = 1.0;
+/// Spread of how much the size is thought to change, in sizes.
+const PRIOR_SIGMA: f32 = 5.0;
+/// Ridge of the regression, as a share of the mean energy of a window.
+const RIDGE: f32 = 0.05;
+/// Numbers that describe a window.
 const LENGTH: usize = CELLS * CELLS * HOG_LENGTH;
 
 /// Which sides change together.
@@ -72,7 +76,8 @@ impl SizeEstimator {
         self.look(frame, center, size);
         let scores: [f32; SIZES] = std::array::from_fn(|i| {
             let sample = &self.samples[i * LENGTH..(i + 1) * LENGTH];
-            vectorized(|| dot(sample, &self.weights))
+            let distance = (i as f32 - (SIZES / 2) as f32) / PRIOR_SIGMA;
+            vectorized(|| dot(sample, &self.weights)) * (-0.5 * distance * distance).exp()
         });
         let best = (0..SIZES).fold(SIZES / 2, |best, i| if scores[i] > scores[best] { i } else { best });
         best as f32 - (SIZES / 2) as f32 + refinement(&scores, best)
@@ -86,7 +91,11 @@ impl SizeEstimator {
     /// Learns from what [`estimate`](Self::estimate) saw last that the right answer was `exponent`.
     pub(crate) fn learn(&mut self, exponent: f32, rate: f32) {
         let sample = |i: usize| &self.samples[i * LENGTH..(i + 1) * LENGTH];
-        let mut gram = DMatrix::from_fn(SIZES, SIZES, |i, j| vectorized(|| dot(sample(i), sample(j))));
+        let mut gram = DMatrix::zeros(SIZES, SIZES);
+        for (i, j) in (0..SIZES).flat_map(|i| (0..=i).map(move |j| (i, j))) {
+            let product = vectorized(|| dot(sample(i), sample(j)));
+            (gram[(i, j)], gram[(j, i)]) = (product, product);
+        }
         let ridge = RIDGE * gram.trace() / SIZES as f32;
         (0..SIZES).for_each(|i| gram[(i, i)] += ridge.max(1e-6));
         let label = |i: usize| {

@@ -53,7 +53,11 @@ impl Stream {
 }
 
 /// The answer of several streams: each brought to peaks of about 1, then the mean by weight.
-pub(crate) fn fuse<'a>(streams: impl Iterator<Item = (&'a Stream, f32)> + Clone, by_reliability: bool, out: &mut Response) {
+pub(crate) fn fuse<'a>(
+    streams: impl Iterator<Item = (&'a Stream, f32)> + Clone,
+    by_reliability: bool,
+    out: &mut Response,
+) {
     let weight = |stream: &Stream, share: f32| match by_reliability {
         true => share * stream.weight_and_scale().0,
         false => share,

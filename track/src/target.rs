@@ -5,12 +5,12 @@ use std::sync::Arc;
 use geometry::{BoundingBox, Frame, GrayImage, TrackState};
 
 use crate::ImageMotion;
-use crate::config::TrackerConfig;
 use crate::confidence::History;
-use crate::convolution::{FilterLearner, FilterSettings};
+use crate::config::TrackerConfig;
+use crate::convolution::FilterLearner;
 use crate::ego_motion::EgoMotion;
 use crate::features::{CELL, Extractor, FeatureMap, Projection};
-use crate::kernel::{KernelLearner, Memories};
+use crate::kernel::KernelLearner;
 use crate::pooling::pool;
 use crate::response::Response;
 use crate::size::{Axis, SizeEstimator};
@@ -25,7 +25,7 @@ const CONTEXT: f32 = 1.3;
 /// Largest and smallest side of a template, in cells.
 const SUPPORT: (usize, usize) = (5, 31);
 /// Farthest shift looked at, in cells.
-const MAX_REACH: usize = 16;
+const MAX_REACH: usize = 14;
 /// Spread of the answer wanted, as a share of a target's side.
 const LABEL_SPREAD: f32 = 0.07;
 /// Channels kept of gradients and of colours.
@@ -47,11 +47,11 @@ const KERNEL_SHARE: f32 = 0.3;
 /// Learns the kernel's part from every so many frames that the filters learn from.
 const KERNEL_INTERVAL: u64 = 3;
 /// Share of a new frame in what is known of the size.
-const SIZE_RATE: f32 = 0.03;
+const SIZE_RATE: f32 = 0.025;
 /// A target whose sides shrink below so many pixels is no longer measured.
 const LEAST_SIDE: f32 = 4.0;
 /// Least and largest size against the first.
-const SIZE_RANGE: std::ops::Range<f32> = 0.2..5.0;
+const SIZE_RANGE: std::ops::Range<f32> = 0.1..10.0;
 /// Likeness above which a frame is learnt from, and above which its position is believed.
 const LEARN: f32 = 0.5;
 const BELIEVE: f32 = 0.3;
@@ -65,10 +65,6 @@ const COASTING: u32 = 12;
 const SPEED_RATE: f32 = 0.2;
 /// Rings of windows around the last place, the farthest that is sought.
 const RINGS: u32 = 4;
-
-pub fn knob(name: &str, default: f32) -> f32 {
-    std::env::var(name).ok().and_then(|v| v.parse().ok()).unwrap_or(default)
-}
 
 /// Buffers and settings that outlive a target.
 #[derive(Debug)]
@@ -224,9 +220,8 @@ impl Target {
         if instruments.config.redetection && self.is_lost() && seen.likeness < FOUND {
             seen = self.look_elsewhere(instruments, frame, seen);
         }
-        if std::env::var("DBG").is_ok() { eprintln!("frame {} peak {:.3} q {:.2} shift {:.1?}", self.frames, seen.peak, seen.likeness, seen.shift); }
         let gate = instruments.config.occlusion_gate;
-        let enough = if self.is_lost() { knob("FOUND", FOUND) } else { knob("BELIEVE", BELIEVE) };
+        let enough = if self.is_lost() { FOUND } else { BELIEVE };
         if gate && seen.likeness < enough {
             self.doubtful_frames += 1;
             return self.report(seen.likeness);
@@ -280,8 +275,8 @@ impl Target {
             self.answer_of_kernel(config.cross_patch_similarity);
         }
         let streams = [
-            (&self.convolution_stream, 1.0 - knob("KSHARE", KERNEL_SHARE), config.convolution_stream),
-            (&self.kernel_stream, knob("KSHARE", KERNEL_SHARE), config.kernel_stream),
+            (&self.convolution_stream, 1.0 - KERNEL_SHARE, config.convolution_stream),
+            (&self.kernel_stream, KERNEL_SHARE, config.kernel_stream),
         ];
         let streams = streams.iter().filter(|stream| stream.2).map(|stream| (stream.0, stream.1));
         fuse(streams, config.reliability_fusion, &mut self.fused);
@@ -301,10 +296,10 @@ impl Target {
     fn answer_of_filters(&mut self, deformable: bool, scratch: &mut Vec<f32>) {
         let stream = &mut self.convolution_stream;
         stream.response = Response::zeros(self.reach);
-        let pooled = if deformable { knob("POOL", POOLED) } else { 0.0 };
+        let pooled = if deformable { POOLED } else { 0.0 };
         add_all(&mut stream.response, &stream.parts, 1.0 - pooled);
         if deformable {
-            let cost = knob("DCOST", SHIFT_COST) * stream.response.peak().1.max(0.0) / stream.parts.len() as f32;
+            let cost = SHIFT_COST * stream.response.peak().1.max(0.0) / stream.parts.len() as f32;
             stream.parts.iter_mut().for_each(|part| pool(part, cost, scratch));
             add_all(&mut stream.response, &stream.parts, pooled);
         }
@@ -340,7 +335,7 @@ impl Target {
             *speed += (now - *speed) * SPEED_RATE;
         }
         let config = &instruments.config;
-        let learns = !config.occlusion_gate || seen.likeness >= knob("LEARN", LEARN);
+        let learns = !config.occlusion_gate || seen.likeness >= LEARN;
         self.measure_size(frame, learns);
         if !learns {
             return;
@@ -363,11 +358,12 @@ impl Target {
             let factors = size.factors(exponent);
             let step = self.place.step * (factors[0] * factors[1]).sqrt();
             let sides = [0, 1].map(|axis| self.place.size[axis] * factors[axis]);
-            if SIZE_RANGE.contains(&(step / self.first_step)) && sides.iter().all(|side| *side >= LEAST_SIDE) {
+            if SIZE_RANGE.contains(&(step / self.first_step)) && sides.iter().all(|side| *side >= LEAST_SIDE)
+            {
                 (self.place.size, self.place.step) = (sides, step);
             }
             if learns {
-                size.learn(exponent, knob("SZRATE", SIZE_RATE));
+                size.learn(exponent, SIZE_RATE);
             }
         }
     }
@@ -378,13 +374,11 @@ impl Target {
         extractor.extract(frame, place.map_center(), place.step, &self.projection, &mut self.map);
         let config = &instruments.config;
         if config.convolution_stream {
-            let settings = FilterSettings { temporal: knob("TEMP", 2.0), sample_rate: knob("SRATE", 1.0), iterations: knob("ITER", 2.0) as usize };
-            self.filters.learn(&self.map, &settings, &mut self.convolution_stream.template);
+            self.filters.learn(&self.map, &mut self.convolution_stream.template);
         }
         if config.kernel_stream && self.learnt_frames % KERNEL_INTERVAL == 0 {
-            let memories = Memories { slow_rate: knob("SLOW", 0.02), fast_rate: knob("FAST", 0.15), fast_share: if config.fast_memory { knob("FSHARE", 0.3) } else { 0.0 } };
-            self.kernel.learn(&self.map, &memories);
-            self.kernel_stream.template = self.kernel.template(&memories);
+            self.kernel.learn(&self.map);
+            self.kernel_stream.template = self.kernel.template(config.fast_memory);
         }
         self.learnt_frames += 1;
     }
@@ -397,13 +391,13 @@ fn odd(cells: f32) -> usize {
 
 /// How far a template can be moved within a map.
 fn reach(support: [usize; 2]) -> usize {
-    (SIDE / 2 - 1).saturating_sub(support[0].max(support[1]) / 2).min(knob("REACH", MAX_REACH as f32) as usize)
+    (SIDE / 2 - 1).saturating_sub(support[0].max(support[1]) / 2).min(MAX_REACH)
 }
 
 /// How likely each shift is beforehand.
 fn prior(reach: usize) -> Vec<f32> {
     let side = 2 * reach + 1;
-    let squared = |v: usize| ((v as f32 - reach as f32) / knob("PRIOR", PRIOR_CELLS)).powi(2);
+    let squared = |v: usize| ((v as f32 - reach as f32) / PRIOR_CELLS).powi(2);
     (0..side * side).map(|i| (-0.5 * (squared(i % side) + squared(i / side))).exp()).collect()
 }
 
@@ -420,11 +414,15 @@ fn add_all(sum: &mut Response, parts: &[Response], weight: f32) {
 }
 
 /// The directions in which the target and what is around it differ most.
-fn learn_projection(instruments: &mut Instruments, frame: &Frame, place: &Place, cells: [f32; 2]) -> Projection {
+fn learn_projection(
+    instruments: &mut Instruments,
+    frame: &Frame,
+    place: &Place,
+    cells: [f32; 2],
+) -> Projection {
     let raw = instruments.extractor.describe(frame, place.map_center(), place.step, SIDE);
-    let squared = |v: usize, axis: usize| {
-        ((v as f32 - (SIDE / 2) as f32) / (PROJECTION_SPREAD * cells[axis])).powi(2)
-    };
+    let squared =
+        |v: usize, axis: usize| ((v as f32 - (SIDE / 2) as f32) / (PROJECTION_SPREAD * cells[axis])).powi(2);
     let weight = |i: usize| (-0.5 * (squared(i % SIDE, 0) + squared(i / SIDE, 1))).exp();
     let weights: Vec<f32> = (0..SIDE * SIDE).map(weight).collect();
     let colours = if instruments.config.colour { CHANNELS.1 } else { 0 };

@@ -13,7 +13,7 @@ pub fn process_cpu() -> Duration {
 }
 
 /// CPU time of the calling thread so far.
-pub(super) fn thread_cpu() -> Duration {
+pub fn thread_cpu() -> Duration {
     clock(ClockId::CLOCK_THREAD_CPUTIME_ID)
 }
 

@@ -59,7 +59,7 @@ use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
 use branch::{Branch, Desk, Node, Worker};
-pub use cpu::process_cpu;
+pub use cpu::{process_cpu, thread_cpu};
 pub use entrance::{Admission, Entrance, Limiter, Outcome};
 pub use gate::StampGate;
 use geometry::Frame;

@@ -95,7 +95,8 @@ impl Hog {
             for x in 0..cells[0] {
                 let energy = |dx: usize, dy: usize| self.energy[(y + dy) * width + x + dx];
                 let block = |dx: usize, dy: usize| {
-                    let sum = energy(dx, dy) + energy(dx + 1, dy) + energy(dx, dy + 1) + energy(dx + 1, dy + 1);
+                    let sum =
+                        energy(dx, dy) + energy(dx + 1, dy) + energy(dx, dy + 1) + energy(dx + 1, dy + 1);
                     1.0 / (sum + FLAT_ENERGY).sqrt()
                 };
                 let norms = [block(0, 0), block(1, 0), block(0, 1), block(1, 1)];
@@ -172,5 +173,52 @@ fn mean_brightness(gray: &[f32], cells: [usize; 2], out: &mut [f32], stride: usi
         let rows = (0..CELL).map(|dy| &gray[(y * CELL + dy) * width + x * CELL..][..CELL]);
         let sum: f32 = rows.flatten().sum();
         cell[HOG_LENGTH - 1] = sum / (CELL * CELL) as f32 - 0.5;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn described(pixel: impl Fn(f32, f32) -> f32) -> Vec<f32> {
+        let side = (6 + 2) * CELL;
+        let gray: Vec<f32> = (0..side * side).map(|i| pixel((i % side) as f32, (i / side) as f32)).collect();
+        let mut out = vec![0.0; 36 * HOG_LENGTH];
+        Hog::default().describe(&gray, [6, 6], &mut out, HOG_LENGTH);
+        out
+    }
+
+    fn strongest(cell: &[f32]) -> usize {
+        (0..DIRECTIONS).fold(0, |best, o| if cell[o] > cell[best] { o } else { best })
+    }
+
+    #[test]
+    fn a_slope_has_its_direction_in_every_cell() {
+        for direction in 0..DIRECTIONS {
+            let angle = direction as f32 * 20.0_f32.to_radians();
+            let out = described(|x, y| 0.5 + 0.01 * (x * angle.cos() + y * angle.sin()));
+            assert!(out.chunks_exact(HOG_LENGTH).all(|cell| strongest(cell) == direction), "{direction}");
+        }
+    }
+
+    #[test]
+    fn contrast_and_brightness_change_nothing_but_the_last_value() {
+        let pattern = |x: f32, y: f32| (0.5 * x).sin() * (0.3 * y).cos();
+        let (strong, weak) =
+            (described(|x, y| 0.3 * pattern(x, y)), described(|x, y| 0.5 + 0.2 * pattern(x, y)));
+        for (i, (a, b)) in strong.iter().zip(&weak).enumerate() {
+            if i % HOG_LENGTH != HOG_LENGTH - 1 {
+                assert!((a - b).abs() < 0.02, "{i}: {a} {b}");
+            }
+        }
+        let means = strong.iter().zip(&weak).skip(HOG_LENGTH - 1).step_by(HOG_LENGTH);
+        assert!(means.into_iter().all(|(a, b)| b > a));
+    }
+
+    #[test]
+    fn a_flat_image_has_no_edges() {
+        let out = described(|_, _| 0.25);
+        assert!(out.chunks_exact(HOG_LENGTH).all(|cell| cell[..HOG_LENGTH - 1].iter().all(|v| *v == 0.0)));
+        assert!(out.iter().skip(HOG_LENGTH - 1).step_by(HOG_LENGTH).all(|v| (v + 0.25).abs() < 1e-6));
     }
 }

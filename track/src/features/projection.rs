@@ -18,7 +18,13 @@ impl Projection {
     /// Learns from `raw`, cells of [`RAW_LENGTH`] values each of which counts by its entry in `weights`: `gradients`
     /// channels of the first kind, `colours` of the second, whose variance is brought to `colour_share` of that of the first.
     /// Channels are padded to whole vector registers.
-    pub(crate) fn learn(raw: &[f32], weights: &[f32], gradients: usize, colours: usize, colour_share: f32) -> Self {
+    pub(crate) fn learn(
+        raw: &[f32],
+        weights: &[f32],
+        gradients: usize,
+        colours: usize,
+        colour_share: f32,
+    ) -> Self {
         let used = gradients.min(HOG_LENGTH) + colours.min(RAW_LENGTH - HOG_LENGTH);
         let channels = used.next_multiple_of(LANES);
         let mean = weighted_mean(raw, weights);
@@ -108,4 +114,37 @@ fn principal_directions(covariance: DMatrix<f32>, count: usize) -> Vec<Vec<f32>>
     let mut order: Vec<_> = (0..eigen.eigenvalues.len()).collect();
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
     order.into_iter().take(count).map(|i| eigen.eigenvectors.column(i).iter().copied().collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_directions_of_most_variance_are_kept_and_the_mean_becomes_zero() {
+        let mut rng = fastrand::Rng::with_seed(4);
+        let cells: Vec<[f32; RAW_LENGTH]> = (0..400)
+            .map(|_| {
+                let (edge, colour) = (rng.f32() - 0.5, rng.f32() - 0.5);
+                let mut cell = [0.1; RAW_LENGTH];
+                (cell[3], cell[4]) = (cell[3] + edge, cell[4] - edge);
+                cell[HOG_LENGTH + 2] += colour;
+                cell
+            })
+            .collect();
+        let raw = cells.as_flattened();
+        let projection = Projection::learn(raw, &vec![1.0; cells.len()], 2, 1, 0.5);
+        assert_eq!(projection.channels(), LANES);
+        let mut out = vec![0.0; cells.len() * LANES];
+        projection.project(raw, &mut out);
+        let variance = |channel: usize| {
+            let values = out.iter().skip(channel).step_by(LANES);
+            let mean = values.clone().sum::<f32>() / cells.len() as f32;
+            assert!(mean.abs() < 1e-3, "{channel}: {mean}");
+            values.map(|v| v * v).sum::<f32>() / cells.len() as f32
+        };
+        assert!((variance(0) - 1.0).abs() < 0.01, "{}", variance(0));
+        assert!(variance(1) < 1e-3, "{}", variance(1));
+        assert!((variance(2) - 0.5).abs() < 0.01, "{}", variance(2));
+    }
 }

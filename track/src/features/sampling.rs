@@ -118,7 +118,8 @@ mod tests {
         for step in [0.3, 1.0, 1.7, 3.0] {
             let got = sampled([20.0, 15.0], step, [5, 5]);
             for (i, value) in got.iter().enumerate() {
-                let (x, y) = (20.0 + (i % 5) as f32 * step - 2.0 * step, 15.0 + (i / 5) as f32 * step - 2.0 * step);
+                let (x, y) =
+                    (20.0 + (i % 5) as f32 * step - 2.0 * step, 15.0 + (i / 5) as f32 * step - 2.0 * step);
                 assert!((value - (4.0 * x + y)).abs() < 1e-2, "step {step}: {value} at {x}, {y}");
             }
         }
