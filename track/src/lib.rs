@@ -1,4 +1,8 @@
-//! Box, frames and ego-motion to tracks.
+//! Box and frames to a track; detections to identities.
+//!
+//! [`Tracker`] follows one target that it was shown once. [`MultiTracker`] gives identities to what a detector finds. Both take
+//! how the camera moved the image as an [`ImageMotion`], where that is known. Boxes count from the edge of the first pixel:
+//! the pixel in the corner reaches from 0 to 1.
 
 mod confidence;
 mod config;

@@ -1,5 +1,7 @@
 //! Templates moved over a feature map, and the maps of answers.
 
+use std::ops::Range;
+
 use crate::features::FeatureMap;
 use crate::simd::{LANES, multiply_add, vectorized};
 
@@ -92,7 +94,7 @@ impl Template {
         std::array::from_fn(|part| [middle(0, part % PARTS), middle(1, part / PARTS)])
     }
 
-    /// Correlation of each part with `map`, the target at all shifts up to `reach`.
+    /// Correlation of each part with `map`, the target at all shifts up to `reach`, which is at least 2.
     pub(crate) fn part_responses(&self, map: &FeatureMap, reach: usize, out: &mut [Response; PART_COUNT]) {
         for response in out.iter_mut() {
             response.reach = reach;
@@ -109,51 +111,51 @@ impl Template {
         let side = 2 * reach + 1;
         for y in 0..side {
             for (part, response) in out.iter_mut().enumerate() {
-                let column = columns[part % PARTS]..columns[part % PARTS + 1];
-                let length = column.len() * self.channels;
+                let columns = columns[part % PARTS]..columns[part % PARTS + 1];
+                let rows = rows[part / PARTS]..rows[part / PARTS + 1];
                 let line = &mut response.values[y * side..(y + 1) * side];
-                for row in rows[part / PARTS]..rows[part / PARTS + 1] {
-                    let template =
-                        &self.values[(row * self.size[0] + column.start) * self.channels..][..length];
-                    let start = ((first[1] + y + row) * map.side + first[0] + column.start) * map.channels;
-                    correlate_line(template, &map.values[start..], map.channels, line);
+                for block in 0..side.div_ceil(TOGETHER) {
+                    // The last block reaches back instead of beyond the line.
+                    let x = (block * TOGETHER).min(side - TOGETHER);
+                    let corner = [first[0] + x, first[1] + y];
+                    let sums = self.correlate_block(map, corner, rows.clone(), columns.clone());
+                    line[x..x + TOGETHER].copy_from_slice(&sums);
                 }
             }
         }
+    }
+
+    /// The products of a part with `map` where the template's corner lies at `corner` and at the next cells to the right.
+    #[inline(always)]
+    fn correlate_block(
+        &self,
+        map: &FeatureMap,
+        corner: [usize; 2],
+        rows: Range<usize>,
+        columns: Range<usize>,
+    ) -> [f32; TOGETHER] {
+        let channels = self.channels;
+        let length = columns.len() * channels;
+        let mut lanes = [[0.0; LANES]; TOGETHER];
+        for row in rows {
+            let template = &self.values[(row * self.size[0] + columns.start) * channels..][..length];
+            let start = ((corner[1] + row) * map.side + corner[0] + columns.start) * channels;
+            let window = &map.values[start..start + length + (TOGETHER - 1) * channels];
+            let shifted = |i: usize| window[i * channels..i * channels + length].as_chunks::<LANES>().0;
+            let pairs = shifted(0).iter().zip(shifted(1)).zip(shifted(2).iter().zip(shifted(3)));
+            for (template, ((a, b), (c, d))) in template.as_chunks::<LANES>().0.iter().zip(pairs) {
+                multiply_add(&mut lanes[0], template, a);
+                multiply_add(&mut lanes[1], template, b);
+                multiply_add(&mut lanes[2], template, c);
+                multiply_add(&mut lanes[3], template, d);
+            }
+        }
+        lanes.map(|lane| lane.iter().sum())
     }
 }
 
 /// Shifts worked on together: their sums share the loads of the template.
 const TOGETHER: usize = 4;
-
-/// Adds to `sums[x]` the product of `template` with `values` from `x * channels` on.
-#[inline(always)]
-fn correlate_line(template: &[f32], values: &[f32], channels: usize, sums: &mut [f32]) {
-    let template = template.as_chunks::<LANES>().0;
-    let (blocks, rest) = sums.as_chunks_mut::<TOGETHER>();
-    let done = blocks.len() * TOGETHER;
-    for (block, sums) in blocks.iter_mut().enumerate() {
-        let shifted: [&[[f32; LANES]]; TOGETHER] = std::array::from_fn(|i| {
-            let start = (block * TOGETHER + i) * channels;
-            &values[start..].as_chunks::<LANES>().0[..template.len()]
-        });
-        let mut lanes = [[0.0; LANES]; TOGETHER];
-        for (k, template) in template.iter().enumerate() {
-            for i in 0..TOGETHER {
-                multiply_add(&mut lanes[i], template, &shifted[i][k]);
-            }
-        }
-        for i in 0..TOGETHER {
-            sums[i] += lanes[i].iter().sum::<f32>();
-        }
-    }
-    for (i, sum) in rest.iter_mut().enumerate() {
-        let values = values[(done + i) * channels..].as_chunks::<LANES>().0;
-        let mut lanes = [0.0; LANES];
-        template.iter().zip(values).for_each(|(template, values)| multiply_add(&mut lanes, template, values));
-        *sum += lanes.iter().sum::<f32>();
-    }
-}
 
 #[cfg(test)]
 mod tests {

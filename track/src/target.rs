@@ -155,7 +155,9 @@ impl Place {
 /// What was seen in one window.
 #[derive(Clone, Copy, Debug)]
 struct Sighting {
-    /// Shift of the target in cells.
+    /// Where the window was.
+    window: Place,
+    /// Shift of the target from there in cells.
     shift: [f32; 2],
     /// Height of the peak.
     peak: f32,
@@ -215,19 +217,18 @@ impl Target {
     ) -> Found {
         self.frames += 1;
         self.predict(instruments, frame, motion);
-        let predicted = self.place;
-        let mut seen = self.look(instruments, frame, &predicted);
-        if instruments.config.redetection && self.is_lost() && seen.likeness < FOUND {
-            seen = self.look_elsewhere(instruments, frame, seen);
+        let mut seen = self.look(instruments, frame, self.place);
+        let is_lost = self.is_lost();
+        if instruments.config.redetection && is_lost && seen.likeness < FOUND {
+            seen = self.look_elsewhere(instruments, frame);
         }
-        let gate = instruments.config.occlusion_gate;
-        let enough = if self.is_lost() { FOUND } else { BELIEVE };
-        if gate && seen.likeness < enough {
+        let enough = if is_lost { FOUND } else { BELIEVE };
+        if instruments.config.occlusion_gate && seen.likeness < enough {
             self.doubtful_frames += 1;
             return self.report(seen.likeness);
         }
+        self.accept(instruments, frame, &seen);
         self.doubtful_frames = 0;
-        self.accept(instruments, frame, &predicted, &seen);
         self.report(seen.likeness)
     }
 
@@ -261,10 +262,10 @@ impl Target {
         self.place.center = [0, 1].map(|axis| self.place.center[axis].clamp(0.0, limits[axis].max(0.0)));
     }
 
-    /// Looks for the target in a window around `place`.
-    fn look(&mut self, instruments: &mut Instruments, frame: &Frame, place: &Place) -> Sighting {
+    /// Looks for the target in a window.
+    fn look(&mut self, instruments: &mut Instruments, frame: &Frame, window: Place) -> Sighting {
         let extractor = &mut instruments.extractor;
-        extractor.extract(frame, place.map_center(), place.step, &self.projection, &mut self.map);
+        extractor.extract(frame, window.map_center(), window.step, &self.projection, &mut self.map);
         let config = &instruments.config;
         if config.convolution_stream {
             self.convolution_stream.look(&self.map, self.reach);
@@ -280,16 +281,17 @@ impl Target {
         ];
         let streams = streams.iter().filter(|stream| stream.2).map(|stream| (stream.0, stream.1));
         fuse(streams, config.reliability_fusion, &mut self.fused);
-        self.sighting()
+        self.sighting(window)
     }
 
     /// The best shift, those near where the target is expected preferred.
-    fn sighting(&self) -> Sighting {
+    fn sighting(&self, window: Place) -> Sighting {
         let expected = |index: usize| self.fused.values[index] * self.prior[index];
         let better = |best: usize, index: usize| if expected(index) > expected(best) { index } else { best };
         let index = (0..self.prior.len()).fold(0, better);
         let peak = self.fused.values[index];
-        Sighting { shift: self.fused.shift(index), peak, likeness: self.history.judge(&self.fused, peak) }
+        let likeness = self.history.judge(&self.fused, peak);
+        Sighting { window, shift: self.fused.shift(index), peak, likeness }
     }
 
     /// The sum of the parts' answers, and with it what parts say that may move.
@@ -315,24 +317,23 @@ impl Target {
         }
     }
 
-    /// One more window, farther away from frame to frame; the better of both sightings.
-    fn look_elsewhere(&mut self, instruments: &mut Instruments, frame: &Frame, here: Sighting) -> Sighting {
+    /// Looks in one more window, farther away from frame to frame.
+    fn look_elsewhere(&mut self, instruments: &mut Instruments, frame: &Frame) -> Sighting {
         let ring = (self.doubtful_frames - LOST_AFTER) / 8 % RINGS + 1;
         let angle = std::f32::consts::FRAC_PI_4 * (self.doubtful_frames % 8) as f32;
-        let distance = ring as f32 * self.reach as f32;
-        let cells = [distance * angle.cos(), distance * angle.sin()].map(f32::round);
-        let place = self.place.moved(cells.map(|v| v * self.place.cell()));
-        let there = self.look(instruments, frame, &place);
-        let shift = [there.shift[0] + cells[0], there.shift[1] + cells[1]];
-        if there.likeness > here.likeness { Sighting { shift, ..there } } else { here }
+        let distance = (ring as usize * self.reach) as f32 * self.place.cell();
+        let window = self.place.moved([distance * angle.cos(), distance * angle.sin()]);
+        self.look(instruments, frame, window)
     }
 
     /// Goes to where the target was seen, measures it, and learns where that is safe.
-    fn accept(&mut self, instruments: &mut Instruments, frame: &Frame, predicted: &Place, seen: &Sighting) {
-        let pixels = seen.shift.map(|v| v * predicted.cell());
-        self.place = predicted.moved(pixels);
-        for (speed, now) in self.velocity.iter_mut().zip(pixels) {
-            *speed += (now - *speed) * SPEED_RATE;
+    fn accept(&mut self, instruments: &mut Instruments, frame: &Frame, seen: &Sighting) {
+        let pixels = seen.shift.map(|v| v * seen.window.cell());
+        self.place = seen.window.moved(pixels);
+        // After an absence, the way is not that of one frame.
+        if self.doubtful_frames == 0 {
+            let speeds = self.velocity.iter_mut().zip(pixels);
+            speeds.for_each(|(speed, now)| *speed += (now - *speed) * SPEED_RATE);
         }
         let config = &instruments.config;
         let learns = !config.occlusion_gate || seen.likeness >= LEARN;

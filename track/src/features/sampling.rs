@@ -49,6 +49,25 @@ impl Taps {
         (&self.index[range.clone()], &self.weight[range])
     }
 
+    /// The samples of `line`, which begins with the value `first` of its row.
+    #[inline(always)]
+    fn resample<const TAPS: usize, const CHANNELS: usize>(
+        &self,
+        line: &[f32],
+        first: usize,
+        out: &mut [f32],
+    ) {
+        let pixels = line.as_chunks::<CHANNELS>().0;
+        let taps = self.index.as_chunks::<TAPS>().0.iter().zip(self.weight.as_chunks::<TAPS>().0);
+        for (out, (indices, weights)) in out.as_chunks_mut::<CHANNELS>().0.iter_mut().zip(taps) {
+            *out = [0.0; CHANNELS];
+            for (index, weight) in indices.iter().zip(weights) {
+                let pixel = &pixels[*index as usize - first];
+                out.iter_mut().zip(pixel).for_each(|(sum, value)| *sum += weight * value);
+            }
+        }
+    }
+
     fn range(&self) -> std::ops::Range<usize> {
         let first = self.index.iter().min().copied().unwrap_or(0);
         let last = self.index.iter().max().copied().unwrap_or(0);
@@ -64,28 +83,23 @@ pub(crate) fn sample<const CHANNELS: usize>(
     out: &mut Vec<f32>,
 ) {
     let [width, height] = window.size;
-    out.clear();
+    out.resize(width * height * CHANNELS, 0.0);
     let columns = Taps::new(window.center[0], window.step[0], width, image.width());
     let rows = Taps::new(window.center[1], window.step[1], height, image.height());
     let range = columns.range();
     let mut line = vec![0.0; range.len() * CHANNELS];
-    for y in 0..height {
+    for (y, out) in out.chunks_exact_mut(width * CHANNELS).enumerate() {
         line.fill(0.0);
         let (indices, weights) = rows.of(y);
         for (&row, &weight) in indices.iter().zip(weights) {
             let values = &image.row(row as usize)[range.start * CHANNELS..range.end * CHANNELS];
             crate::simd::vectorized(|| add_scaled(&mut line, values, weight / 255.0));
         }
-        for x in 0..width {
-            let (indices, weights) = columns.of(x);
-            let mut sums = [0.0; CHANNELS];
-            for (&column, &weight) in indices.iter().zip(weights) {
-                let start = (column as usize - range.start) * CHANNELS;
-                for (sum, value) in sums.iter_mut().zip(&line[start..start + CHANNELS]) {
-                    *sum += weight * value;
-                }
-            }
-            out.extend(sums);
+        match columns.per_sample {
+            // A number that the compiler knows becomes a loop without a branch.
+            2 => columns.resample::<2, CHANNELS>(&line, range.start, out),
+            4 => columns.resample::<4, CHANNELS>(&line, range.start, out),
+            _ => columns.resample::<MAX_TAPS, CHANNELS>(&line, range.start, out),
         }
     }
 }
