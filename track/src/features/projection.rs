@@ -5,6 +5,9 @@ use nalgebra::{DMatrix, SymmetricEigen};
 use super::{HOG_LENGTH, RAW_LENGTH};
 use crate::simd::LANES;
 
+/// Added to every variance, in steps, so that no two are the same.
+const LEAST_VARIANCE: f64 = 1e-9;
+
 /// A linear map from raw cells to fewer channels, found by principal components.
 #[derive(Clone, Debug)]
 pub(crate) struct Projection {
@@ -35,10 +38,10 @@ impl Projection {
         for (group, count, share) in groups {
             let count = count.min(group.len());
             let block = covariance.view_range(group.clone(), group.clone()).into_owned();
-            let scale = (share / block.trace().max(1e-6)).sqrt();
+            let scale = (share / block.trace().max(1e-6) as f32).sqrt();
             for direction in principal_directions(block, count) {
                 for (raw, value) in group.clone().zip(direction) {
-                    matrix[raw * channels + next] = value * scale;
+                    matrix[raw * channels + next] = value as f32 * scale;
                 }
                 next += 1;
             }
@@ -93,14 +96,14 @@ fn weighted_mean(raw: &[f32], weights: &[f32]) -> [f32; RAW_LENGTH] {
     mean
 }
 
-fn weighted_covariance(raw: &[f32], weights: &[f32], mean: &[f32; RAW_LENGTH]) -> DMatrix<f32> {
+fn weighted_covariance(raw: &[f32], weights: &[f32], mean: &[f32; RAW_LENGTH]) -> DMatrix<f64> {
     let total: f32 = weights.iter().sum::<f32>().max(1e-6);
     let mut covariance = DMatrix::zeros(RAW_LENGTH, RAW_LENGTH);
     for (cell, weight) in raw.as_chunks::<RAW_LENGTH>().0.iter().zip(weights) {
         let difference: [f32; RAW_LENGTH] = std::array::from_fn(|i| cell[i] - mean[i]);
         for (i, a) in difference.iter().enumerate() {
             for (j, b) in difference[i..].iter().enumerate() {
-                covariance[(i + j, i)] += weight / total * a * b;
+                covariance[(i + j, i)] += f64::from(weight / total * a * b);
             }
         }
     }
@@ -109,11 +112,20 @@ fn weighted_covariance(raw: &[f32], weights: &[f32], mean: &[f32; RAW_LENGTH]) -
 }
 
 /// The `count` eigenvectors of largest eigenvalue, the largest first.
-fn principal_directions(covariance: DMatrix<f32>, count: usize) -> Vec<Vec<f32>> {
+fn principal_directions(mut covariance: DMatrix<f64>, count: usize) -> Vec<Vec<f64>> {
+    // Values that never change would make the decomposition divide zero by zero.
+    for i in 0..covariance.nrows() {
+        covariance[(i, i)] += LEAST_VARIANCE * (1.0 + i as f64);
+    }
     let eigen = SymmetricEigen::new(covariance);
     let mut order: Vec<_> = (0..eigen.eigenvalues.len()).collect();
     order.sort_by(|&a, &b| eigen.eigenvalues[b].total_cmp(&eigen.eigenvalues[a]));
-    order.into_iter().take(count).map(|i| eigen.eigenvectors.column(i).iter().copied().collect()).collect()
+    order.into_iter().take(count).map(|i| finite(eigen.eigenvectors.column(i).iter().copied())).collect()
+}
+
+/// A direction, or none at all where the decomposition has failed.
+fn finite(direction: impl Iterator<Item = f64>) -> Vec<f64> {
+    direction.map(|value| if value.is_finite() { value } else { 0.0 }).collect()
 }
 
 #[cfg(test)]

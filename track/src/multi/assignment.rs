@@ -3,6 +3,7 @@
 /// A matrix of costs, `[rows, columns]`; a pair that must not be has an infinite cost.
 #[derive(Clone, Debug)]
 pub(crate) struct Costs {
+    rows: usize,
     columns: usize,
     values: Vec<f64>,
 }
@@ -11,17 +12,13 @@ impl Costs {
     /// With `cost(row, column)` for each pair.
     pub(crate) fn from_fn(rows: usize, columns: usize, cost: impl Fn(usize, usize) -> f64) -> Self {
         let pairs = (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column)));
-        Self { columns, values: pairs.map(|(row, column)| cost(row, column)).collect() }
-    }
-
-    fn rows(&self) -> usize {
-        self.values.len().checked_div(self.columns).unwrap_or(0)
+        Self { rows, columns, values: pairs.map(|(row, column)| cost(row, column)).collect() }
     }
 
     /// For each row its column, where it has one: as many pairs as can be, and of those the cheapest, by shortest
     /// augmenting paths (Kuhn 1955, in the form of Jonker and Volgenant 1987).
     pub(crate) fn assign(&self) -> Vec<Option<usize>> {
-        let (rows, columns) = (self.rows(), self.columns);
+        let (rows, columns) = (self.rows, self.columns);
         if rows > columns {
             let turned = Self::from_fn(columns, rows, |row, column| self.values[column * columns + row]);
             let mut assigned = vec![None; rows];
@@ -105,7 +102,7 @@ mod tests {
 
     /// The best by trying everything.
     fn exhaustive(costs: &Costs, row: usize, used: &mut Vec<bool>) -> (usize, f64) {
-        if row == costs.rows() {
+        if row == costs.rows {
             return (0, 0.0);
         }
         let mut best = exhaustive(costs, row + 1, used);
@@ -133,7 +130,7 @@ mod tests {
             let values: Vec<_> = (0..rows * columns)
                 .map(|_| if rng.f64() < 0.3 { f64::INFINITY } else { rng.f64() * 10.0 - 2.0 })
                 .collect();
-            let costs = Costs { columns, values };
+            let costs = Costs { rows, columns, values };
             let assigned = costs.assign();
             let best = exhaustive(&costs, 0, &mut vec![false; columns]);
             let got = total(&costs, &assigned);

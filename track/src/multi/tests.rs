@@ -8,13 +8,16 @@ use geometry::{GrayImage, PinholeCamera, Timestamp};
 
 use super::*;
 
+/// Frames of a flight.
+const FRAMES: usize = 40;
+
 /// What is true of a frame: identities with their boxes.
 type Truth = Vec<(u64, BoundingBox)>;
 
 fn flight(motion: Motion, seed: u64) -> Vec<(Frame, Truth)> {
     let config = WorldConfig {
         seed,
-        frames: 60,
+        frames: FRAMES,
         frame_rate: 10.0,
         width: 320,
         height: 240,
@@ -22,7 +25,7 @@ fn flight(motion: Motion, seed: u64) -> Vec<(Frame, Truth)> {
     };
     let world = World::new(config).unwrap();
     let is_seen = |b: &datasets::world::WorldBox| b.occlusion < 0.5 && b.truncation < 0.3;
-    (0..60)
+    (0..FRAMES)
         .map(|i| {
             let rendered = world.render(i);
             let seen = rendered.boxes.iter().filter(|b| is_seen(b)).map(|b| (b.id, b.full_extent));
