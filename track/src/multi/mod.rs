@@ -29,7 +29,7 @@ pub struct MultiTrackerConfig {
 
 impl Default for MultiTrackerConfig {
     fn default() -> Self {
-        Self { least_score: 0.3, confirming_hits: 3, longest_absence: 30, appearance: true }
+        Self { least_score: 0.3, confirming_hits: 2, longest_absence: 30, appearance: true }
     }
 }
 
@@ -69,7 +69,7 @@ const APPEARANCE_WEIGHT: f32 = 1.0;
 /// Frames in a row that a track that is not yet confirmed may go unseen.
 const TENTATIVE_ABSENCE: u32 = 1;
 /// Least share of a box inside the image for its track to go on.
-const LEAST_VISIBLE: f32 = 0.3;
+const LEAST_VISIBLE: f32 = 0.5;
 
 impl MultiTracker {
     /// Without any track.
