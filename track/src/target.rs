@@ -344,11 +344,14 @@ impl Target {
         self.history.note(&self.fused, seen.peak);
         self.convolution_stream.confirm(seen.shift);
         self.kernel_stream.confirm(seen.shift);
-        if config.kernel_stream && config.cross_patch_similarity && self.frames % KERNEL_INTERVAL == 0 {
+        if config.kernel_stream
+            && config.cross_patch_similarity
+            && self.frames.is_multiple_of(KERNEL_INTERVAL)
+        {
             let stream = &self.kernel_stream;
             self.kernel.learn_similarity(&stream.template, &stream.parts, seen.shift);
         }
-        if self.frames % config.learning_interval.max(1) as u64 == 0 {
+        if self.frames.is_multiple_of(config.learning_interval.max(1) as u64) {
             self.learn(instruments, frame);
         }
     }
@@ -377,7 +380,7 @@ impl Target {
         if config.convolution_stream {
             self.filters.learn(&self.map, &mut self.convolution_stream.template);
         }
-        if config.kernel_stream && self.learnt_frames % KERNEL_INTERVAL == 0 {
+        if config.kernel_stream && self.learnt_frames.is_multiple_of(KERNEL_INTERVAL) {
             self.kernel.learn(&self.map);
             self.kernel_stream.template = self.kernel.template(config.fast_memory);
         }

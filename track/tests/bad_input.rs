@@ -1,5 +1,7 @@
 //! Boxes and frames that nobody should give.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside test functions")]
+
 mod common;
 
 use common::{SIZE, Scene, frame, frame_of};

@@ -1,5 +1,7 @@
 //! What a target may do, and what the tracker then says.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests stand outside test functions")]
+
 mod common;
 
 use common::{SIZE, Scene, frame};

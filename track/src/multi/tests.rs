@@ -117,7 +117,7 @@ fn blank(index: i64) -> Frame {
     Frame {
         stamp: Timestamp::from_nanos(index * 100_000_000),
         seq: index as u64,
-        gray: Arc::new(GrayImage::from_fn(200, 100, |x, y| [(x * 7 ^ y * 13) as u8])),
+        gray: Arc::new(GrayImage::from_fn(200, 100, |x, y| [((x * 7) ^ (y * 13)) as u8])),
         rgb: None,
         camera: Arc::new(PinholeCamera::from_horizontal_fov(200, 100, 1.0).unwrap()),
     }
