@@ -1,9 +1,9 @@
 //! What each part of the tracker is worth: the success on sequences of boxes with one part left out after the other.
 //!
 //! `cargo run --release -p kestrel-track --example ablation -- SEQUENCE...`, where a sequence is a folder with images in
-//! `img/` and one `x,y,w,h` per image in `groundtruth_rect.txt` (OTB) or `NAME.txt` (UAV123), or `world:...` as for
-//! `kestrel run`, whose longest visible vehicle is followed. Prints the mean over the sequences of the area under the success
-//! curve (21 thresholds from 0 to 1, first frame counted) and CPU-bound milliseconds of wall time per frame.
+//! `img/` and one `x,y,w,h` per image in `groundtruth_rect.txt` (OTB) or `NAME.txt` (UAV123). Prints the mean over the
+//! sequences of the area under the success curve (21 thresholds from 0 to 1, first frame counted) and milliseconds of wall
+//! time per frame.
 
 use std::error::Error;
 use std::fs;
