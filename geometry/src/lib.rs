@@ -5,6 +5,7 @@
 //! in the camera's frame to the world's. Lengths are metres unless a name says otherwise, angles radians,
 //! stamps integer nanoseconds.
 
+mod assignment;
 mod boxes;
 mod camera;
 mod distortion;
@@ -18,6 +19,7 @@ mod timestamp;
 mod trajectory;
 mod undistort;
 
+pub use assignment::assign;
 pub use boxes::{BoundingBox, Detection, Track, TrackState};
 pub use camera::{CameraError, PinholeCamera};
 pub use distortion::Distortion;

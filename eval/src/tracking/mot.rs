@@ -6,7 +6,6 @@
 //! | IDF1 | Ristani et al., ECCV workshops 2016 | one identity of the estimate for each of the truth, over all frames |
 //! | HOTA | Luiten et al., IJCV 2021 | each frame by itself, pairs that go well together over all frames first |
 
-mod assignment;
 mod clear;
 mod format;
 mod hota;

@@ -1,6 +1,7 @@
 //! CLEAR MOT: Bernardin, Stiefelhagen, "Evaluating Multiple Object Tracking Performance", JIVP 2008.
 
-use super::assignment::assign;
+use geometry::assign;
+
 use super::format::{Matched, MatchedFrame};
 use super::{ROUNDING, SAME_OVERLAP, ratio};
 

@@ -1,7 +1,8 @@
 //! Higher order tracking accuracy: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking",
 //! IJCV 2021.
 
-use super::assignment::assign;
+use geometry::assign;
+
 use super::format::{Matched, MatchedFrame};
 use super::{ROUNDING, ratio};
 

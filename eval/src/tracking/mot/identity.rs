@@ -1,7 +1,8 @@
 //! Identity measures: Ristani et al., "Performance Measures and a Data Set for Multi-Target, Multi-Camera Tracking",
 //! ECCV workshops 2016.
 
-use super::assignment::assign;
+use geometry::assign;
+
 use super::format::Matched;
 use super::{ROUNDING, SAME_OVERLAP, ratio};
 

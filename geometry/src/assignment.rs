@@ -5,7 +5,7 @@
 ///
 /// Shortest augmenting paths with potentials (Jonker, Volgenant, "A Shortest Augmenting Path Algorithm for Dense and
 /// Sparse Linear Assignment Problems", Computing 1987).
-pub(super) fn assign(weights: &[Vec<f64>]) -> Vec<(usize, usize)> {
+pub fn assign(weights: &[Vec<f64>]) -> Vec<(usize, usize)> {
     let (rows, columns) = (weights.len(), weights.first().map_or(0, Vec::len));
     if rows <= columns {
         return shortest_paths(rows, columns, |row, column| -weights[row][column]);
