@@ -28,10 +28,11 @@ impl FramePools {
     const FRAMES: usize = 12;
 
     pub(crate) fn new(width: usize, height: usize) -> Self {
-        Self {
-            gray: ImagePool::new(width, height, Self::FRAMES),
-            rgb: ImagePool::new(width, height, Self::FRAMES),
-        }
+        Self::with_buffers(width, height, Self::FRAMES)
+    }
+
+    fn with_buffers(width: usize, height: usize, frames: usize) -> Self {
+        Self { gray: ImagePool::new(width, height, frames), rgb: ImagePool::new(width, height, frames) }
     }
 
     /// Colour pixels with their luminance.
@@ -53,6 +54,11 @@ impl FileDecoder {
     /// A decoder for images of `width` x `height`.
     pub(crate) fn new(width: usize, height: usize) -> Self {
         Self { size: (width, height), pools: FramePools::new(width, height), bytes: Vec::new() }
+    }
+
+    /// A decoder for one image: no buffers are set aside for others.
+    pub(crate) fn for_one(width: usize, height: usize) -> Self {
+        Self { size: (width, height), pools: FramePools::with_buffers(width, height, 0), bytes: Vec::new() }
     }
 
     /// The pixels of the file at `path`. Sixteen bits per value become eight; transparency is ignored.
@@ -148,7 +154,11 @@ pub(crate) fn first_size<'a>(
     first_error.map_or(Ok(None), Err)
 }
 
-fn header_size(path: &Path) -> Result<(usize, usize), DatasetError> {
+/// `(width, height)` of an image file, read from its header alone.
+///
+/// # Errors
+/// [`DatasetError::Io`] where the file can't be read, [`DatasetError::Image`] where it has no header.
+pub(crate) fn header_size(path: &Path) -> Result<(usize, usize), DatasetError> {
     let io = |source| DatasetError::Io { path: path.to_owned(), source };
     let reader = ImageReader::open(path).map_err(io)?.with_guessed_format().map_err(io)?;
     match reader.into_dimensions() {

@@ -46,6 +46,14 @@ pub enum DatasetError {
         /// Where.
         path: PathBuf,
     },
+    /// What was asked for makes no sense by itself.
+    #[error("expected {expected}, found {found}")]
+    Argument {
+        /// What is needed.
+        expected: String,
+        /// What was given.
+        found: String,
+    },
     /// An image does not decode.
     #[error("can't decode image {path}: {reason}", path = path.display())]
     Image {

@@ -24,6 +24,7 @@ mod error;
 mod euroc;
 mod folder;
 mod kitti;
+pub mod labels;
 mod open;
 mod otb;
 mod read_ahead;

@@ -26,7 +26,11 @@ pub(crate) struct Line<'a> {
 impl TextFile {
     pub(crate) fn read(path: &Path) -> Result<Self, DatasetError> {
         match fs::read_to_string(path) {
-            Ok(content) => Ok(Self { path: path.to_owned(), content }),
+            // Editors on Windows begin files with a byte order mark.
+            Ok(content) => {
+                let content = content.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(content);
+                Ok(Self { path: path.to_owned(), content })
+            }
             Err(source) => Err(DatasetError::Io { path: path.to_owned(), source }),
         }
     }
