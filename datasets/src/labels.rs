@@ -17,13 +17,19 @@
 //! # Ok::<(), kestrel_datasets::DatasetError>(())
 //! ```
 
+mod au_air;
 mod class_map;
 mod class_names;
+mod coco;
+mod dota;
 mod files;
 mod set;
 mod source;
+mod vedai;
+mod voc;
 mod yolo;
 
 pub use class_map::ClassMap;
 pub use set::{BoxRole, LabelSet, LabelledBox, LabelledImage, scene_name};
 pub use source::{LabelFormat, LabelSource, Survey};
+pub use vedai::VedaiBand;

@@ -1,10 +1,11 @@
 //! Names of classes: a text file with one in a row, or the `names` of Ultralytics' `data.yaml`.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::LabelSource;
+use super::{LabelSet, LabelSource, LabelledImage};
 use crate::DatasetError;
 use crate::folder::first_existing;
 use crate::text::TextFile;
@@ -25,12 +26,12 @@ pub(super) fn read(source: &LabelSource) -> Result<Vec<String>, DatasetError> {
 }
 
 /// The file of names in a folder.
-pub(super) fn usual(folder: &Path) -> Option<PathBuf> {
+fn usual(folder: &Path) -> Option<PathBuf> {
     first_existing(folder, &USUAL)
 }
 
 /// The names in one file.
-pub(super) fn from_file(path: &Path) -> Result<Vec<String>, DatasetError> {
+fn from_file(path: &Path) -> Result<Vec<String>, DatasetError> {
     let file = TextFile::read(path)?;
     let is_yaml = path.extension().is_some_and(|extension| extension == "yaml" || extension == "yml");
     let names = match is_yaml {
@@ -70,6 +71,55 @@ fn yaml_names(file: &TextFile) -> Result<Vec<String>, DatasetError> {
         }
         _ => Err(unexpected("none")),
     }
+}
+
+/// Classes of a format that names them in every row: those of a file of names, or whatever comes.
+pub(super) struct NamedClasses {
+    names: Vec<String>,
+    are_fixed: bool,
+}
+
+impl NamedClasses {
+    /// The names of the source's file where it has one.
+    pub(super) fn of(source: &LabelSource) -> Result<Self, DatasetError> {
+        let file = source.classes.clone().or_else(|| usual(&source.folder));
+        let names = file.as_deref().map(from_file).transpose()?;
+        Ok(Self { are_fixed: names.is_some(), names: names.unwrap_or_default() })
+    }
+
+    /// The index of a class; `None` for one that the file of names does not have.
+    pub(super) fn id(&mut self, name: &str) -> Option<u32> {
+        let known = self.names.iter().position(|known| known == name);
+        if known.is_none() && !self.are_fixed {
+            self.names.push(name.to_owned());
+            return Some(self.names.len() as u32 - 1);
+        }
+        known.map(|index| index as u32)
+    }
+
+    /// What a class may be, for errors.
+    pub(super) fn expected(&self) -> String {
+        format!("one of the classes {}", self.names.join(", "))
+    }
+
+    /// The set; classes that no file named are in the order of the alphabet, so that it does not depend on the images.
+    pub(super) fn into_set(self, mut images: Vec<LabelledImage>) -> LabelSet {
+        let mut classes = self.names.clone();
+        if !self.are_fixed {
+            classes.sort();
+        }
+        let place = |name: &String| classes.iter().position(|class| class == name).unwrap_or(0) as u32;
+        let places: Vec<u32> = self.names.iter().map(place).collect();
+        for b in images.iter_mut().flat_map(|image| &mut image.boxes) {
+            b.class_id = places[b.class_id as usize];
+        }
+        LabelSet { category_ids: counted(classes.len()), classes, images }
+    }
+}
+
+/// The categories of a format that counts its classes from 0.
+pub(super) fn counted(classes: usize) -> BTreeMap<i64, u32> {
+    (0..classes).map(|id| (id as i64, id as u32)).collect()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use crate::folder::list_images;
 use crate::text::TextFile;
 
 /// Folders of a set.
-pub(super) struct Layout {
+struct Layout {
     images: PathBuf,
     labels: PathBuf,
     /// Ending of label files.
@@ -20,11 +20,11 @@ pub(super) struct Layout {
 }
 
 /// An image and the file that labels it.
-pub(super) struct Pair {
-    pub(super) id: String,
-    pub(super) image: PathBuf,
+struct Pair {
+    id: String,
+    image: PathBuf,
     /// `None` where the image is taken to show nothing.
-    pub(super) label: Option<PathBuf>,
+    label: Option<PathBuf>,
 }
 
 /// Reads the boxes of each image from its own file.
@@ -51,23 +51,21 @@ pub(super) fn read_pairs(
     Ok(images)
 }
 
+/// What datasets call their folders of images; the first is ours.
+const IMAGES: [&str; 4] = ["images", "JPEGImages", "Vehicules512", "Vehicules1024"];
+/// What they call those of labels.
+const LABELS: [&str; 4] = ["labels", "Annotations", "annotations", "labelTxt"];
+
 impl Layout {
-    /// `images/` and `labels/` where they are; else one folder for both.
-    pub(super) fn of(folder: &Path, extension: &'static str) -> Self {
-        let or = |name: &str, other: &Path| {
-            let own = folder.join(name);
-            if own.is_dir() { own } else { other.to_owned() }
-        };
-        let images = or("images", folder);
-        Self { labels: or("labels", &images), images, extension }
+    /// Folders for images and for labels where they are; else one for both.
+    fn of(folder: &Path, extension: &'static str) -> Self {
+        let images = folder_of_images(folder);
+        let labels = first_folder(folder, &LABELS).unwrap_or_else(|| images.clone());
+        Self { labels, images, extension }
     }
 
     /// Every image with its label; an image without one, or a label without its image, is a problem.
-    pub(super) fn pairs(
-        &self,
-        source: &LabelSource,
-        problems: &mut Problems,
-    ) -> Result<Vec<Pair>, DatasetError> {
+    fn pairs(&self, source: &LabelSource, problems: &mut Problems) -> Result<Vec<Pair>, DatasetError> {
         let mut pairs = Vec::new();
         for image in images_below(&self.images)? {
             let id = id_of(&image, &self.images);
@@ -112,6 +110,61 @@ impl Layout {
             problems.report(DatasetError::Content { expected, found: "none".to_owned(), path })?;
         }
         Ok(())
+    }
+}
+
+fn first_folder(folder: &Path, names: &[&str]) -> Option<PathBuf> {
+    names.iter().map(|name| folder.join(name)).find(|path| path.is_dir())
+}
+
+/// Where a set has its images: in a folder of their own, or in `folder` itself.
+pub(super) fn folder_of_images(folder: &Path) -> PathBuf {
+    first_folder(folder, &IMAGES).unwrap_or_else(|| folder.to_owned())
+}
+
+/// The folder of a set, where the file that labels it may have been named instead.
+pub(super) fn set_folder(source: &LabelSource) -> PathBuf {
+    if source.folder.is_dir() {
+        return source.folder.clone();
+    }
+    let beside = source.folder.with_file_name("");
+    let is_of_labels = LABELS.iter().any(|name| beside.ends_with(name));
+    match beside.parent().filter(|_| is_of_labels) {
+        Some(folder) => folder.to_owned(),
+        None => beside,
+    }
+}
+
+/// The one file that labels all images: the source itself, or the only one with this ending in its folder of labels or in the set's.
+pub(super) fn annotation_file(source: &LabelSource, extension: &str) -> Result<PathBuf, DatasetError> {
+    let folder = &source.folder;
+    if !folder.is_dir() {
+        return Ok(folder.clone());
+    }
+    let has_extension = |path: &PathBuf| path.extension().is_some_and(|found| found == extension);
+    let expected = || format!("one .{extension} file of labels, in labels/ or in the folder itself");
+    let unexpected =
+        |found: String| DatasetError::Content { expected: expected(), found, path: folder.clone() };
+    for folder in first_folder(folder, &LABELS).iter().chain([folder]) {
+        let entries = entries(folder)?.into_iter().filter(|(_, is_folder)| !is_folder).map(|(path, _)| path);
+        let mut files: Vec<PathBuf> = entries.filter(has_extension).collect();
+        match files.len() {
+            0 => {}
+            1 => return Ok(files.swap_remove(0)),
+            many => return Err(unexpected(format!("{many}; name the file itself"))),
+        }
+    }
+    Err(unexpected("none".to_owned()))
+}
+
+/// Where the image that a file of labels calls `name` is, or would be.
+pub(super) fn image_path(images: &Path, name: &str) -> PathBuf {
+    let whole = images.join(name);
+    // Some files name images by paths of the machine that they were written on.
+    let last = Path::new(name).file_name().map(|name| images.join(name)).filter(|path| path.is_file());
+    match last {
+        Some(last) if !whole.is_file() => last,
+        _ => whole,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{LabelSet, yolo};
+use super::{LabelSet, VedaiBand, au_air, coco, dota, vedai, voc, yolo};
 use crate::DatasetError;
 
 /// How labels are written.
@@ -11,14 +11,26 @@ pub enum LabelFormat {
     /// YOLO: `NAME.txt` for each image with rows `class x_center y_center width height` as shares of the image, or with the
     /// corners of a polygon; `classes.txt` or `data.yaml` with the names.
     Yolo,
+    /// VEDAI: `annotation1024.csv`, `annotation512.txt` or a text file for each image; images of one band.
+    Vedai(VedaiBand),
+    /// Pascal VOC: an XML file for each image.
+    Voc,
+    /// COCO: one JSON file for all images.
+    Coco,
+    /// DOTA: a text file for each image with four corners, class and difficulty.
+    Dota,
+    /// AU-AIR: one JSON file for all images.
+    AuAir,
 }
 
 /// A labelled set on disk.
 ///
-/// `folder` holds `images/` and `labels/` with the same names, in subfolders too; or the labels lie beside the images.
+/// `folder` holds `images/` and `labels/` with the same names, in subfolders too; or the labels lie beside the images. The names that a
+/// dataset itself gives the two (`JPEGImages`, `Annotations`, `labelTxt`, `Vehicules512`) will do as well. Where one file labels all
+/// images, `folder` may be that file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelSource {
-    /// The set's folder.
+    /// The set's folder, or the file that labels it.
     pub folder: PathBuf,
     /// How it is written.
     pub format: LabelFormat,
@@ -44,6 +56,12 @@ impl LabelFormat {
     fn reader(self) -> Reader {
         match self {
             Self::Yolo => yolo::read,
+            Self::Vedai(VedaiBand::Color) => vedai::read_color,
+            Self::Vedai(VedaiBand::Infrared) => vedai::read_infrared,
+            Self::Voc => voc::read,
+            Self::Coco => coco::read,
+            Self::Dota => dota::read,
+            Self::AuAir => au_air::read,
         }
     }
 }

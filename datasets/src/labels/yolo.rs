@@ -17,8 +17,7 @@ pub(super) fn read(source: &LabelSource, problems: &mut Problems) -> Result<Labe
     let images = files::read_pairs(source, "txt", problems, |file, size, problems| {
         boxes(file, size, classes.len(), problems)
     })?;
-    let category_ids = (0..classes.len()).map(|id| (id as i64, id as u32)).collect();
-    Ok(LabelSet { classes, category_ids, images })
+    Ok(LabelSet { category_ids: class_names::counted(classes.len()), classes, images })
 }
 
 fn boxes(
