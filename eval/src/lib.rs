@@ -8,6 +8,8 @@
 mod alignment;
 mod association;
 mod comparison;
+pub mod detection;
+mod drawing;
 mod error;
 mod figure;
 mod formats;

@@ -19,6 +19,7 @@ mod suite;
 mod vot;
 
 pub(crate) use mot::multi_object_rows;
+pub(crate) use rectangle::{data_rows, numbers, row_error};
 pub(crate) use vot::vot_rows;
 
 pub use film::film_strip;

@@ -1,10 +1,11 @@
 //! Moments of a sequence in a row, for the report.
 
 use geometry::{Frame, RgbImage};
+use image::Rgb;
 use image::imageops::{FilterType, overlay, resize};
-use image::{ImageBuffer, Rgb};
 
 use super::{FrameScore, Loss, Rectangle};
+use crate::drawing::{Picture, crop, outline};
 use crate::{EvalError, SampleFrame};
 
 /// Pictures of a strip.
@@ -17,11 +18,8 @@ const GAP: u32 = 2;
 const AROUND: f64 = 3.0;
 /// At least so many pixels of the frame across.
 const LEAST_ACROSS: f64 = 96.0;
-const LINE: i64 = 2;
 const TRUTH: [u8; 3] = [64, 224, 96];
 const ESTIMATE: [u8; 3] = [255, 112, 32];
-
-type Picture = ImageBuffer<Rgb<u8>, Vec<u8>>;
 
 impl Loss<'_> {
     /// The moments that a strip shows, as indices into [`OnePassReport::scores`](super::OnePassReport::scores): the last
@@ -94,28 +92,6 @@ fn view((width, height): (usize, usize), score: &FrameScore) -> Rectangle {
         across,
         down,
     )
-}
-
-fn crop(frame: &Frame, view: &Rectangle) -> Picture {
-    let (x, y) = (view.x as usize, view.y as usize);
-    let (width, height) = ((view.width as usize).max(1), (view.height as usize).max(1));
-    let last = (frame.size().0.saturating_sub(1), frame.size().1.saturating_sub(1));
-    let pixel = |dx: u32, dy: u32| {
-        let (x, y) = ((x + dx as usize).min(last.0), (y + dy as usize).min(last.1));
-        Rgb(frame.rgb.as_ref().map_or_else(|| [frame.gray.pixel(x, y)[0]; 3], |rgb| rgb.pixel(x, y)))
-    };
-    Picture::from_fn(width as u32, height as u32, pixel)
-}
-
-fn outline(picture: &mut Picture, start: (i64, i64), end: (i64, i64), color: Rgb<u8>) {
-    for y in start.1.max(0)..end.1.min(picture.height().into()) {
-        for x in start.0.max(0)..end.0.min(picture.width().into()) {
-            let from_edge = (x - start.0).min(end.0 - 1 - x).min(y - start.1).min(end.1 - 1 - y);
-            if from_edge < LINE {
-                picture.put_pixel(x as u32, y as u32, color);
-            }
-        }
-    }
 }
 
 #[cfg(test)]

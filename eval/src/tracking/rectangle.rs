@@ -105,19 +105,19 @@ fn parse(row: &str) -> Result<Rectangle, String> {
 }
 
 /// The lines that carry data, with their numbers from 1.
-pub(super) fn data_rows(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn data_rows(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let lines = text.trim_start_matches('\u{feff}').lines().enumerate();
     let numbered = lines.map(|(index, line)| (index + 1, line.trim()));
     numbered.filter(|(_, line)| !line.is_empty() && !line.starts_with('#'))
 }
 
 /// The fields as numbers, NaN among them, or the first field that is none.
-pub(super) fn numbers(row: &str) -> Result<Vec<f64>, String> {
+pub(crate) fn numbers(row: &str) -> Result<Vec<f64>, String> {
     let fields = row.split(|c: char| c == ',' || c.is_whitespace()).filter(|field| !field.is_empty());
     fields.map(|field| field.parse().map_err(|_| format!("`{}`", shown(field)))).collect()
 }
 
-pub(super) fn row_error(path: &Path, line: usize, expected: &str, found: String) -> EvalError {
+pub(crate) fn row_error(path: &Path, line: usize, expected: &str, found: String) -> EvalError {
     EvalError::Row { path: path.to_owned(), line, expected: expected.to_owned(), found }
 }
 
