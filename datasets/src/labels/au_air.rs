@@ -1,5 +1,5 @@
-//! AU-AIR: one JSON file; `annotations` lists images, each with `bbox`es `{top, left, height, width, class}` in pixels, and `categories`
-//! names the classes. Format: <https://bozcani.github.io/auairdataset>.
+//! AU-AIR: one JSON file; `annotations` lists images, each with `bbox`es `{top, left, height, width, class}` in pixels,
+//! and `categories` names the classes. Format: <https://bozcani.github.io/auairdataset>.
 
 use serde::Deserialize;
 

@@ -135,7 +135,8 @@ pub(super) fn set_folder(source: &LabelSource) -> PathBuf {
     }
 }
 
-/// The one file that labels all images: the source itself, or the only one with this ending in its folder of labels or in the set's.
+/// The one file that labels all images: the source itself, or the only one with this ending in its folder of labels or
+/// in the set's.
 pub(super) fn annotation_file(source: &LabelSource, extension: &str) -> Result<PathBuf, DatasetError> {
     let folder = &source.folder;
     if !folder.is_dir() {

@@ -197,8 +197,8 @@ impl LabelSet {
 }
 
 /// The scene that an image's name tells: what stands before its last number (`MOS` for `MOS156`, `DJI_0005` for
-/// `DJI_0005-0186`, `0` for `0_15`). Where nothing stands there, the image is a scene of its own. A suffix of VEDAI's bands is no
-/// part of the name.
+/// `DJI_0005-0186`, `0` for `0_15`). Where nothing stands there, the image is a scene of its own. A suffix of VEDAI's
+/// bands is no part of the name.
 pub fn scene_name(id: &str) -> &str {
     let name = id.strip_suffix("_co").or_else(|| id.strip_suffix("_ir")).unwrap_or(id);
     let before_number = name.trim_end_matches(|c: char| c.is_ascii_digit());

@@ -25,9 +25,9 @@ pub enum LabelFormat {
 
 /// A labelled set on disk.
 ///
-/// `folder` holds `images/` and `labels/` with the same names, in subfolders too; or the labels lie beside the images. The names that a
-/// dataset itself gives the two (`JPEGImages`, `Annotations`, `labelTxt`, `Vehicules512`) will do as well. Where one file labels all
-/// images, `folder` may be that file.
+/// `folder` holds `images/` and `labels/` with the same names, in subfolders too; or the labels lie beside the images.
+/// The names that a dataset itself gives the two (`JPEGImages`, `Annotations`, `labelTxt`, `Vehicules512`) will do as
+/// well. Where one file labels all images, `folder` may be that file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelSource {
     /// The set's folder, or the file that labels it.
@@ -76,8 +76,8 @@ impl LabelSource {
     ///
     /// # Errors
     /// The first thing that is wrong: [`DatasetError::Io`] for files that can't be read, [`DatasetError::Line`] and
-    /// [`DatasetError::Content`] for labels that are not what the format says, images without labels and labels without an image,
-    /// [`DatasetError::Image`] for images without a readable header.
+    /// [`DatasetError::Content`] for labels that are not what the format says, images without labels and labels without
+    /// an image, [`DatasetError::Image`] for images without a readable header.
     pub fn read(&self) -> Result<LabelSet, DatasetError> {
         self.format.reader()(self, &mut Problems::fatal())
     }

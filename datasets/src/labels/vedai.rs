@@ -1,9 +1,10 @@
 //! VEDAI: aerial images in colour (`NAME_co.png`) and infrared (`NAME_ir.png`) with oriented boxes.
 //!
-//! Labels come as `annotation1024.csv` (a header, `image_id,x,y,orient,x1..x4,y1..y4,class,...`), as `annotation512.txt` or
-//! `annotation1024.txt` (`id x y orient x1..x4 y1..y4 class contained occluded`), or as a file `NAME.txt` for each image, whose rows have
-//! another order: `x y orient class contained occluded x1..x4 y1..y4`. Their pixels are those of images as wide as the name of the file or folder
-//! says, else those of the images at hand. Format: <https://downloads.greyc.fr/vedai/>.
+//! Labels come as `annotation1024.csv` (a header, `image_id,x,y,orient,x1..x4,y1..y4,class,...`), as
+//! `annotation512.txt` or `annotation1024.txt` (`id x y orient x1..x4 y1..y4 class contained occluded`), or as a file
+//! `NAME.txt` for each image, whose rows have another order: `x y orient class contained occluded x1..x4 y1..y4`. Their
+//! pixels are those of images as wide as the name of the file or folder says, else those of the images at hand. Format:
+//! <https://downloads.greyc.fr/vedai/>.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -1,7 +1,8 @@
 //! Pascal VOC: one XML file for each image, `annotation/object` with `name`, `bndbox` and `difficult`.
 //!
-//! Files of the challenge itself count pixels from 1 and include the last one; they say so by their `source/database`. Those of other
-//! tools (labelImg) have edges, from 0. Format: <http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/index.html>.
+//! Files of the challenge itself count pixels from 1 and include the last one; they say so by their `source/database`.
+//! Those of other tools (labelImg) have edges, from 0. Format:
+//! <http://host.robots.ox.ac.uk/pascal/VOC/voc2012/htmldoc/index.html>.
 
 use roxmltree::{Document, Node};
 

@@ -1,7 +1,7 @@
 //! YOLO: one text file for each image, one row for each object.
 //!
-//! A row is `class x_center y_center width height`, in shares of the image's width and height, or `class x1 y1 x2 y2 x3 y3 ...` with
-//! three corners of an outline or more; four are an oriented box. Format:
+//! A row is `class x_center y_center width height`, in shares of the image's width and height, or `class x1 y1 x2 y2 x3
+//! y3 ...` with three corners of an outline or more; four are an oriented box. Format:
 //! <https://docs.ultralytics.com/datasets/detect/> and <https://docs.ultralytics.com/datasets/obb/>.
 
 use super::source::Problems;
