@@ -5,8 +5,8 @@
 //! | COCO | how precise at every recall, for boxes that overlap the object by half or more? | [`DetectionReport::measure`] |
 //! | VEDAI, original | does the centre of a detection lie on the vehicle, and how many false ones come with it? | [`VedaiReport::measure`] |
 //!
-//! The modern protocol of VEDAI is COCO's over eight of its classes ([`MODERN_VEDAI_CLASSES`]) and the boxes around the oriented
-//! ones. Boxes are pixels, `x` and `y` the top-left corner.
+//! The modern protocol of VEDAI is COCO's over eight of its classes ([`MODERN_VEDAI_CLASSES`]) and the boxes around the
+//! oriented ones. Boxes are pixels, `x` and `y` the top-left corner.
 
 mod average_precision;
 mod confusion;
@@ -15,6 +15,8 @@ mod picture;
 mod report;
 mod results;
 mod vedai;
+
+use geometry::Detection;
 
 pub use crate::tracking::Rectangle;
 pub use confusion::{Confusion, ImageVerdict, OperatingPoint};
@@ -67,6 +69,12 @@ pub struct FoundBox {
     pub rectangle: Rectangle,
     /// Confidence, on any scale.
     pub score: f64,
+}
+
+impl From<&Detection> for FoundBox {
+    fn from(of: &Detection) -> Self {
+        Self { class: of.class_id as usize, rectangle: of.bounding_box.into(), score: of.score.into() }
+    }
 }
 
 /// One image with what is there and what was found.

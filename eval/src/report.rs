@@ -4,6 +4,7 @@
 //! text from outside is escaped.
 
 mod chart;
+mod detection;
 mod frame;
 mod html;
 mod tracking;
@@ -15,10 +16,12 @@ use geometry::Trajectory;
 
 pub use frame::SampleFrame;
 
+use crate::detection::{DetectionReport, VedaiReport};
 use crate::figure::{Side, significant};
 use crate::tracking::{MultiObjectReport, OnePassSuite, VotReport};
 use crate::{Comparison, EvalError, Figure, LatencyStats, OdometryReport};
 use chart::Chart;
+use detection::Detections;
 use html::{Cell, escape, list, section, table};
 use tracking::Tracking;
 use views::Run;
@@ -40,6 +43,7 @@ pub struct Report {
     runs: Vec<Run>,
     comparison: Option<Comparison>,
     tracking: Tracking,
+    detections: Detections,
     trajectories: Vec<(String, Trajectory)>,
     length_unit: Option<String>,
     latencies: Vec<LatencyStats>,
@@ -117,6 +121,20 @@ impl Report {
         self
     }
 
+    /// Sets how a detector did by COCO's protocol: precision over recall, its classes, what it confuses, its scenes.
+    #[must_use]
+    pub fn detection(mut self, report: DetectionReport) -> Self {
+        self.detections.report = Some(report);
+        self
+    }
+
+    /// Sets how a detector did by VEDAI's original protocol.
+    #[must_use]
+    pub fn vedai(mut self, report: VedaiReport) -> Self {
+        self.detections.vedai = Some(report);
+        self
+    }
+
     /// Adds a trajectory without ground truth.
     #[must_use]
     pub fn trajectory(mut self, name: impl Into<String>, trajectory: Trajectory) -> Self {
@@ -170,6 +188,7 @@ impl Report {
             section("Runs", &self.comparison_table()),
             section("Trajectory", &self.charts()?),
             section("Tracking", &self.tracking_section()?),
+            section("Detection", &self.detection_section()?),
             section("Figures", &self.figure_tables()),
             section("Drift by segment length", &self.length_tables()),
             section("Latency", &self.latency_section()?),
@@ -209,7 +228,7 @@ impl Report {
     fn highlights(&self) -> String {
         let of_run = match self.runs.as_slice() {
             [(_, report)] => report.figures(),
-            _ => self.tracking.figures(),
+            _ => self.of_boxes(),
         };
         let accuracy = of_run.iter().filter(|figure| figure.value.is_some()).take(ACCURACY_HIGHLIGHTS);
         let others = self.figures.iter().filter(|figure| figure.value.is_some());
@@ -254,12 +273,21 @@ impl Report {
         Ok(drawn(self.tracking.charts().into_iter())? + &self.tracking.tables())
     }
 
+    fn detection_section(&self) -> Result<String, EvalError> {
+        Ok(drawn(self.detections.charts().into_iter())? + &self.detections.tables())
+    }
+
+    /// Figures of trackers and detectors.
+    fn of_boxes(&self) -> Vec<Figure> {
+        self.tracking.figures().into_iter().chain(self.detections.figures()).collect()
+    }
+
     fn figure_tables(&self) -> String {
         if let [(_, report)] = self.runs.as_slice() {
             let all: Vec<Figure> = self.figures.iter().cloned().chain(report.figures()).collect();
             return figure_table(&all);
         }
-        let own: Vec<Figure> = self.figures.iter().cloned().chain(self.tracking.figures()).collect();
+        let own: Vec<Figure> = self.figures.iter().cloned().chain(self.of_boxes()).collect();
         let own = (!own.is_empty()).then(|| figure_table(&own));
         let of_runs = self
             .runs

@@ -1,5 +1,5 @@
-//! The reference tools' numbers on detections: pycocotools on made-up cases, VEDAI's development kit on its own. The latter needs the
-//! shared data; the tests beside the code do not.
+//! The reference tools' numbers on detections: pycocotools on made-up cases, VEDAI's development kit on its own. The
+//! latter needs the shared data; the tests beside the code do not.
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests stand outside test functions")]
 

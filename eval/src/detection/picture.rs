@@ -17,8 +17,8 @@ const RIGHT: [u8; 3] = [64, 224, 96];
 const WRONG: [u8; 3] = [255, 112, 32];
 const MISSED: [u8; 3] = [80, 160, 255];
 
-/// The frame with detections that are right (green), detections that are wrong (orange) and objects that were missed (blue); the caption
-/// says so.
+/// The frame with detections that are right (green), detections that are wrong (orange) and objects that were missed
+/// (blue); the caption says so.
 ///
 /// # Errors
 /// [`EvalError::Frame`] where the picture can't be compressed.

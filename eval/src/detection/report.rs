@@ -59,6 +59,12 @@ pub struct DetectionReport {
     pub images: usize,
     /// Objects to be found.
     pub objects: usize,
+    /// Of these, those below 32 x 32 pixels; sizes on a bound count on both its sides.
+    pub objects_small: usize,
+    /// Those from 32 x 32 to 96 x 96 pixels.
+    pub objects_medium: usize,
+    /// Those from 96 x 96 pixels on.
+    pub objects_large: usize,
     /// Detections, of any score.
     pub detections: usize,
     /// The score with the best F1 over all classes, at overlaps from 0.5 on.
@@ -146,17 +152,20 @@ impl DetectionReport {
     pub(super) const PROTOCOL: &str = "COCO: precision at 101 recalls, the 100 best detections of each image and class, mean over \
          the classes with objects; crowds and difficult objects count neither way";
 
-    /// Measures detections against the truth. `classes` names the classes of the boxes; those without objects count in no mean.
+    /// Measures detections against the truth. `classes` names the classes of the boxes; those without objects count in
+    /// no mean.
     ///
     /// # Errors
-    /// [`EvalError::Protocol`] where nothing is to be found, a box has a class without a name, or a score or box is not finite.
+    /// [`EvalError::Protocol`] where nothing is to be found, a box has a class without a name, or a score or box is not
+    /// finite.
     pub fn measure(classes: &[String], images: &[DetectionImage]) -> Result<Self, EvalError> {
         check(classes, images)?;
         let measured: Vec<_> = (0..classes.len()).map(|class| Measured::new(images, class)).collect();
         let over_classes =
             |figure: &dyn Fn(&Measured) -> Option<f64>| mean(measured.iter().filter_map(figure));
         let detections = measured.iter().flat_map(|class| class.all.counted()).collect();
-        let objects = measured.iter().map(|class| class.all.objects).sum();
+        let count = |of: fn(&Measured) -> &Ranked| measured.iter().map(|class| of(class).objects).sum();
+        let objects = count(|class| &class.all);
         let operating_point = OperatingPoint::best(objects, detections);
         // Without a right detection, all are wrong.
         let score = operating_point.map_or(f64::NEG_INFINITY, |point| point.score);
@@ -177,6 +186,9 @@ impl DetectionReport {
             per_class: classes.iter().zip(&measured).enumerate().map(|of| class_report(of, images)).collect(),
             images: images.len(),
             objects,
+            objects_small: count(|class| &class.small),
+            objects_medium: count(|class| &class.medium),
+            objects_large: count(|class| &class.large),
             detections: images.iter().map(|image| image.found.len()).sum(),
             operating_point,
             scenes: scenes(classes.len(), images, &verdicts),
@@ -187,17 +199,17 @@ impl DetectionReport {
 
     /// Every figure with its protocol.
     pub fn figures(&self) -> Vec<Figure> {
-        let figure = |name: &str, value: Option<f64>| {
-            Figure::new(name, value, "1").protocol(Self::PROTOCOL).count(self.objects, "objects")
+        let figure = |name: &str, value: Option<f64>, objects: usize| {
+            Figure::new(name, value, "1").protocol(Self::PROTOCOL).count(objects, "objects")
         };
         vec![
-            figure("AP at IoU 0.5", self.ap50),
-            figure("AP at IoU 0.5:0.95", self.ap),
-            figure("AP at IoU 0.75", self.ap75),
-            figure("AP, objects below 32x32 px", self.ap_small),
-            figure("AP, 32x32 to 96x96 px", self.ap_medium),
-            figure("AP, from 96x96 px on", self.ap_large),
-            figure("recall, 100 detections", self.ar_100),
+            figure("AP at IoU 0.5", self.ap50, self.objects),
+            figure("AP at IoU 0.5:0.95", self.ap, self.objects),
+            figure("AP at IoU 0.75", self.ap75, self.objects),
+            figure("AP, objects below 32x32 px", self.ap_small, self.objects_small),
+            figure("AP, 32x32 to 96x96 px", self.ap_medium, self.objects_medium),
+            figure("AP, from 96x96 px on", self.ap_large, self.objects_large),
+            figure("recall, 100 detections", self.ar_100, self.objects),
         ]
     }
 
@@ -352,6 +364,7 @@ mod tests {
         let expected = (26.0 + 25.0 * 2.0 / 3.0) / 101.0;
         assert!((report.ap50.unwrap() - expected).abs() < 1e-12, "{report}");
         assert_eq!((report.ap, report.ap_large), (report.ap50, None));
+        assert_eq!((report.objects, report.objects_small, report.objects_large), (4, 4, 0));
         assert_eq!(report.operating_point.unwrap().score, 0.7);
         assert_eq!((report.verdicts[0].wrong.len(), report.verdicts[0].missed.len()), (1, 2));
     }

@@ -1,8 +1,8 @@
-//! VEDAI's original protocol: Razakarivony, Jurie, "Vehicle detection in aerial imagery: a small target detection benchmark",
-//! JVCIR 2016, as its development kit computes it.
+//! VEDAI's original protocol: Razakarivony, Jurie, "Vehicle detection in aerial imagery: a small target detection
+//! benchmark", JVCIR 2016, as its development kit computes it.
 //!
-//! A detection is a point. It is right where it lies in the ellipse that fits an object's oriented box, and the first to do
-//! so; later ones on the same object count neither way. Ten folds are measured each by itself.
+//! A detection is a point. It is right where it lies in the ellipse that fits an object's oriented box, and the first
+//! to do so; later ones on the same object count neither way. Ten folds are measured each by itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -15,8 +15,8 @@ use crate::figure::{Side, significant, text_table};
 use crate::tracking::{data_rows, numbers, row_error};
 use crate::{EvalError, Figure, figures_table};
 
-/// The classes of the protocol that later papers measure by (SuperYOLO and others): COCO's average precision at an overlap of 0.5, with
-/// the boxes around the oriented ones. Motorcycles, buses and planes are too few.
+/// The classes of the protocol that later papers measure by (SuperYOLO and others): COCO's average precision at an
+/// overlap of 0.5, with the boxes around the oriented ones. Motorcycles, buses and planes are too few.
 pub const MODERN_VEDAI_CLASSES: [&str; 8] =
     ["car", "pickup", "camping car", "truck", "other", "tractor", "boat", "van"];
 
@@ -105,8 +105,8 @@ impl VedaiReport {
     /// Measures the detections of some folds, numbered from 1, against the annotations of all images.
     ///
     /// # Errors
-    /// [`EvalError::Protocol`] where there are no folds, a fold comes twice, has no such objects, or has detections in images that
-    /// it does not test on: those of another fold's test set are its training set.
+    /// [`EvalError::Protocol`] where there are no folds, a fold comes twice, has no such objects, or has detections in
+    /// images that it does not test on: those of another fold's test set are its training set.
     pub fn measure(
         objects: &[VedaiObject],
         folds: &BTreeMap<u32, Vec<VedaiDetection>>,
@@ -208,8 +208,8 @@ struct Ellipse {
 }
 
 impl Ellipse {
-    /// Length and width are means of the two longest and the two shortest sides; a side counts the pixels at both its ends, with the sign
-    /// of its direction, as the development kit does.
+    /// Length and width are means of the two longest and the two shortest sides; a side counts the pixels at both its
+    /// ends, with the sign of its direction, as the development kit does.
     fn of(object: &VedaiObject) -> Self {
         let side = |index: usize| {
             let (from, to) = (object.corners[index], object.corners[(index + 1) % 4]);
@@ -235,8 +235,8 @@ impl Ellipse {
     }
 }
 
-/// The score of each detection that counts, best first, and whether it is right. An object is found once, by the first detection;
-/// of several objects around a detection, the first that is still free.
+/// The score of each detection that counts, best first, and whether it is right. An object is found once, by the first
+/// detection; of several objects around a detection, the first that is still free.
 fn judge(truth: &[Ellipse], found: &[VedaiDetection]) -> Vec<(f64, bool)> {
     let mut found: Vec<&VedaiDetection> = found.iter().collect();
     found.sort_by(|a, b| b.score.total_cmp(&a.score));
@@ -278,7 +278,8 @@ fn points(judged: &[(f64, bool)], objects: usize, images: usize) -> Vec<Point> {
 
 fn average_precision(points: &[Point]) -> f64 {
     let best = |index: u32| {
-        // As the development kit rounds it: 0.3, 0.6 and 0.7 come out a trifle higher, and just that recall does not reach them.
+        // As the development kit rounds it: 0.3, 0.6 and 0.7 come out a trifle higher, and just that recall does not
+        // reach them.
         let least = f64::from(index) * 0.1;
         let reached = points.iter().filter(|point| point.recall >= least);
         reached.map(|point| point.precision).fold(0.0, f64::max)
@@ -300,11 +301,12 @@ fn recall_at(points: &[Point], fppi: f64) -> f64 {
     })
 }
 
-/// Reads `annotation1024.csv`: `image_id,x,y,orient,x1..x4,y1..y4,class,FLAG1,FLAG2,test_fold`, the last empty for images in no fold.
+/// Reads `annotation1024.csv`: `image_id,x,y,orient,x1..x4,y1..y4,class,FLAG1,FLAG2,test_fold`, the last empty for
+/// images in no fold.
 ///
 /// # Errors
-/// [`EvalError::Read`] where the file can't be read, [`EvalError::Row`] for a row that is something else, [`EvalError::Content`] where it
-/// has none.
+/// [`EvalError::Read`] where the file can't be read, [`EvalError::Row`] for a row that is something else,
+/// [`EvalError::Content`] where it has none.
 pub fn read_vedai_annotations(path: impl AsRef<Path>) -> Result<Vec<VedaiObject>, EvalError> {
     read_rows(path.as_ref(), OBJECT, |row| {
         if row.starts_with("image_id") { Ok(None) } else { object(row).map(Some) }
