@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod detection;
 mod model;
 
 use std::path::PathBuf;
@@ -8,6 +9,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use geometry::BoundingBox;
 
+pub(crate) use detection::{
+    DataCheckArgs, DataCommand, EvalDetectionArgs, EvalVedaiArgs, LabelArgs, LabelFormatArg,
+};
 pub(crate) use model::{
     ImageArgs, ModelCommand, ModelCompareArgs, ModelInspectArgs, ModelQuantizeArgs, ModelRunArgs,
 };
@@ -46,6 +50,9 @@ pub(crate) enum Command {
     /// Measure results against ground truth
     #[command(subcommand)]
     Eval(EvalCommand),
+    /// Labelled images: find what is wrong in a set before a detector learns it
+    #[command(subcommand)]
+    Data(DataCommand),
     /// Networks: run, inspect, quantise and compare ONNX files
     #[command(subcommand)]
     Model(ModelCommand),
@@ -256,6 +263,10 @@ pub(crate) enum EvalCommand {
     Peers(EvalPeersArgs),
     /// Targets followed: success and precision (OTB), supervised runs (VOT), several targets with identities (MOTChallenge)
     Tracking(EvalTrackingArgs),
+    /// Detections on labelled images: COCO's average precision, class by class and scene by scene
+    Detection(EvalDetectionArgs),
+    /// Detections on VEDAI by its original protocol: ten folds, points in ellipses, recall at false positives per image
+    Vedai(EvalVedaiArgs),
 }
 
 #[derive(Debug, Args)]

@@ -1,10 +1,15 @@
 //! One file per subcommand.
 
 mod completions;
+mod data_check;
 mod demo;
+mod detection_source;
+mod eval_detection;
 mod eval_odometry;
 mod eval_peers;
 mod eval_tracking;
+mod eval_vedai;
+mod labels;
 mod model_compare;
 mod model_inspect;
 mod model_quantize;
@@ -19,7 +24,7 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 
-use crate::cli::{Cli, Command, EvalCommand, ModelCommand};
+use crate::cli::{Cli, Command, DataCommand, EvalCommand, ModelCommand};
 
 /// The run ended, but some of its frames or files are incomplete.
 pub(crate) const INCOMPLETE: u8 = 3;
@@ -35,6 +40,9 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Eval(EvalCommand::Odometry(args)) => eval_odometry::eval_odometry(&args),
         Command::Eval(EvalCommand::Peers(args)) => eval_peers::eval_peers(&args),
         Command::Eval(EvalCommand::Tracking(args)) => eval_tracking::eval_tracking(&args),
+        Command::Eval(EvalCommand::Detection(args)) => eval_detection::eval_detection(&args),
+        Command::Eval(EvalCommand::Vedai(args)) => eval_vedai::eval_vedai(&args),
+        Command::Data(DataCommand::Check(args)) => data_check::data_check(&args),
         Command::Model(ModelCommand::Run(args)) => model_run::model_run(&args),
         Command::Model(ModelCommand::Inspect(args)) => model_inspect::model_inspect(&args),
         Command::Model(ModelCommand::Quantize(args)) => model_quantize::model_quantize(&args),

@@ -4,7 +4,9 @@
 
 mod bad_input;
 mod common;
+mod data_check;
 mod eval;
+mod eval_detection;
 mod eval_tracking;
 mod help;
 mod model;
