@@ -12,6 +12,7 @@ use geometry::Trajectory;
 #[cfg(feature = "viewer")]
 use rerun::RecordingStream;
 use serde_json::Map;
+use track::{Tracker, TrackerConfig};
 use vo::{ScaleSource, VisualOdometry, VoConfig};
 
 use crate::RuntimeError;
@@ -26,8 +27,13 @@ use crate::run::{
 use crate::sinks::files::{Disk, Storage};
 #[cfg(feature = "viewer")]
 use crate::sinks::{DEFAULT_VIEWER, RerunSink, RerunTarget, open_stream, spawn_viewer};
-use crate::sinks::{Observer, Progress, ProgressSink, Recorder, RecorderInput, RecorderSink};
-use crate::stages::{Anchor, EstimatorFactory, OdometryStage};
+use crate::sinks::{
+    Observer, Progress, ProgressSink, Recorder, RecorderInput, RecorderSink, TargetObserver, TargetSink,
+};
+use crate::stages::{
+    Anchor, EstimatorFactory, FollowStage, Followed, FollowerFactory, OdometryStage, TargetChoice,
+    TargetMemory,
+};
 use crate::summary::{Ended, FlightSummary, SourceLog};
 
 /// The numbers of a flight.
@@ -37,6 +43,8 @@ pub struct FlightConfig {
     pub schedule: Schedule,
     /// Numbers of the estimator.
     pub vo: VoConfig,
+    /// The target to follow, if any.
+    pub follow: Option<TargetChoice>,
     /// What the user typed for the source; a replay opens it again.
     pub source_spec: SourceSpec,
     /// Which of its frames are flown; a replay flies the same.
@@ -45,6 +53,8 @@ pub struct FlightConfig {
     pub max_in_flight: u64,
     /// Longest time for one frame before the odometry counts as stalled.
     pub odometry_deadline: Duration,
+    /// The same for the tracker.
+    pub follow_deadline: Duration,
     /// Frames at the start that the latencies leave out.
     pub warm_up_frames: u64,
     /// Source errors in a row that end the flight.
@@ -79,10 +89,12 @@ impl Default for FlightConfig {
         Self {
             schedule: Schedule::Threads,
             vo: VoConfig::default(),
+            follow: None,
             source_spec: SourceSpec::default(),
             window: WindowSpec::default(),
             max_in_flight: 2,
             odometry_deadline: Duration::from_secs(2),
+            follow_deadline: Duration::from_secs(2),
             warm_up_frames: 10,
             max_source_errors: 50,
             source_timeout: Duration::from_secs(10),
@@ -108,9 +120,11 @@ pub struct Flight {
     source: Box<dyn Dataset>,
     config: FlightConfig,
     estimator: EstimatorFactory,
+    follower: FollowerFactory,
     run: Option<RunDirectory>,
     storage: Arc<dyn Storage>,
     observer: Observer,
+    target_observer: TargetObserver,
     cancel: CancelFlag,
     escalate: Box<dyn FnMut(&HungStage)>,
 }
@@ -123,9 +137,11 @@ impl Flight {
             source,
             config,
             estimator: Arc::new(move || Box::new(VisualOdometry::new(vo.clone()))),
+            follower: Arc::new(|| Box::new(Tracker::new(TrackerConfig::default()))),
             run: None,
             storage: Arc::new(Disk),
             observer: Box::new(|_| ()),
+            target_observer: Box::new(|_| ()),
             cancel: CancelFlag::default(),
             escalate: Box::new(|_| ()),
         }
@@ -144,6 +160,16 @@ impl Flight {
     /// Flies another estimator than [`VisualOdometry`].
     pub fn with_estimator(self, estimator: EstimatorFactory) -> Self {
         Self { estimator, ..self }
+    }
+
+    /// Follows the target with another follower than [`Tracker`].
+    pub fn with_follower(self, follower: FollowerFactory) -> Self {
+        Self { follower, ..self }
+    }
+
+    /// Tells `observer` of every frame that the tracker took, in order; the tracker waits for it.
+    pub fn target_observed_by(self, observer: impl FnMut(&Arc<Followed>) + Send + 'static) -> Self {
+        Self { target_observer: Box::new(observer), ..self }
     }
 
     /// Tells `observer` of every frame, in order and without exception; the estimator waits for it.
@@ -203,7 +229,7 @@ impl Flight {
         let info = self.source.info().clone();
         let mut summary = FlightSummary::of(&info, self.config.warm_up_frames, &self.config.vo.scale);
         let sinks = self.open_sinks(&info)?;
-        let graph = self.build(graph, limiter, &sinks);
+        let graph = self.build(graph, limiter, info.live, &sinks);
         let (meters, log) = (graph.meters(), Log::default());
         let (began, cpu_before) = (Instant::now(), process_cpu());
         let mut source = self.source;
@@ -216,8 +242,9 @@ impl Flight {
         let hung = hung.map_err(RuntimeError::Thread)?;
         lock(&log).cancelled = self.cancel.is_cancelled();
         summary.measure(&meters, sinks.progress.tally(), began.elapsed(), process_cpu() - cpu_before);
+        summary.measure_target(&meters, sinks.target.as_ref().map(TargetSink::tally));
         summary.end(&hung, lock(&log).clone());
-        summary.recording_faults = sinks.recorder.iter().flat_map(RecorderSink::faults).collect();
+        summary.recording_faults = sinks.faults();
         if let Some(run) = &self.run
             && let Err(error) = summary.write(run, Map::new())
         {
@@ -228,17 +255,30 @@ impl Flight {
     }
 
     /// The graph, from the entrance to the sinks.
-    fn build(&self, mut graph: Graph, limiter: Limiter, sinks: &Sinks) -> Graph {
+    fn build(&self, mut graph: Graph, limiter: Limiter, is_live: bool, sinks: &Sinks) -> Graph {
         let source = graph.entrance(limiter);
 
         let (estimator, anchor) = (Arc::clone(&self.estimator), Anchor::default());
         let deadline = Supervision::with_deadline(self.config.odometry_deadline);
-        let odometry = graph.stage("odometry", source.frames.block(ROOM), deadline, move || {
+        let odometry = graph.stage(ODOMETRY, source.frames.block(ROOM), deadline, move || {
             Ok(OdometryStage::new(Arc::clone(&estimator), anchor.clone()))
         });
 
         let progress = sinks.progress.clone();
         graph.sink("progress", odometry.block(ROOM), Supervision::default(), move || Ok(progress.clone()));
+
+        if let Some((choice, target)) = self.config.follow.zip(sinks.target.clone()) {
+            // Of a camera the tracker takes what it can: whatever ails it must not cost the odometry a frame.
+            let frames = if is_live { source.frames.latest() } else { source.frames.block(ROOM) };
+            let (follower, memory) = (Arc::clone(&self.follower), TargetMemory::default());
+            let deadline = Supervision::with_deadline(self.config.follow_deadline);
+            let followed = graph.stage(FOLLOW, frames, deadline, move || {
+                Ok(FollowStage::new(Arc::clone(&follower), choice, memory.clone()))
+            });
+            graph.sink("target", followed.block(RECORDER_ROOM), Supervision::default(), move || {
+                Ok(target.clone())
+            });
+        }
 
         if let Some(recorder) = sinks.recorder.clone() {
             let everything = Input::merged(
@@ -271,6 +311,7 @@ impl Flight {
     fn open_sinks(&mut self, info: &SourceInfo) -> Result<Sinks, RuntimeError> {
         let observer = std::mem::replace(&mut self.observer, Box::new(|_| ()));
         let progress = ProgressSink::new(observer, info.frame_count);
+        let target_observer = std::mem::replace(&mut self.target_observer, Box::new(|_| ()));
         let stores_frames = self.config.stores_frames.unwrap_or(info.live);
         let recorder = match &self.run {
             Some(run) => {
@@ -284,9 +325,14 @@ impl Flight {
         };
         #[cfg(feature = "viewer")]
         let truth = self.source.ground_truth().and_then(|truth| truth.trajectory.clone());
+        let target = self.config.follow.map(|_| match &self.run {
+            Some(run) => TargetSink::new(target_observer).recording_into(run, &self.storage),
+            None => TargetSink::new(target_observer),
+        });
         Ok(Sinks {
             progress,
             recorder,
+            target,
             #[cfg(feature = "viewer")]
             recording: self.open_recording(truth.as_ref())?,
             #[cfg(feature = "viewer")]
@@ -338,11 +384,15 @@ impl Flight {
             },
             vo: (&config.vo).into(),
             scale: (&config.vo.scale).into(),
+            follow: config.follow.as_ref().map(Into::into),
             versions: VersionsTable::default(),
         }
     }
 }
 
+/// Names of the stages that a replay lets restart where they did in flight.
+pub(crate) const ODOMETRY: &str = "odometry";
+pub(crate) const FOLLOW: &str = "follow";
 /// Messages a consumer may fall behind.
 const ROOM: usize = 4;
 /// The same for the recorder, which may have to wait for the disk.
@@ -354,12 +404,21 @@ const ERRORS_KEPT: usize = 100;
 struct Sinks {
     progress: ProgressSink,
     recorder: Option<RecorderSink>,
+    target: Option<TargetSink>,
     #[cfg(feature = "viewer")]
     recording: Option<RecordingStream>,
     #[cfg(feature = "viewer")]
     viewer: Option<RerunTarget>,
     #[cfg(feature = "viewer")]
     truth: Option<Trajectory>,
+}
+
+impl Sinks {
+    /// What could not be recorded.
+    fn faults(&self) -> Vec<String> {
+        let of_recorder = self.recorder.iter().flat_map(RecorderSink::faults);
+        of_recorder.chain(self.target.iter().filter_map(TargetSink::fault)).collect()
+    }
 }
 
 pub(crate) type Log = Arc<Mutex<SourceLog>>;

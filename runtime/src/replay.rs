@@ -6,11 +6,14 @@ use std::time::Duration;
 
 use datasets::{Dataset, DatasetError};
 
-use crate::flight::{Log, next_frame, note_error};
+use crate::flight::{FOLLOW, Log, ODOMETRY, next_frame, note_error};
 use crate::graph::{CancelFlag, Entrance, Graph, Limiter, Outcome, Schedule};
-use crate::run::{AdmittedRow, Manifest, RunDirectory, StoredFrames, read_admitted};
+use crate::run::{
+    AdmittedRow, FollowTable, Manifest, RunDirectory, StoredFrames, TargetRow, odometry_record,
+    read_admitted, read_target, target_record,
+};
 use crate::sinks::Progress;
-use crate::stages::EstimatorFactory;
+use crate::stages::{EstimatorFactory, Followed, FollowerFactory};
 use crate::summary::Ended;
 use crate::{Flight, FlightConfig, FlightSummary, RuntimeError};
 
@@ -19,6 +22,7 @@ use crate::{Flight, FlightConfig, FlightSummary, RuntimeError};
 pub struct Replay {
     manifest: Manifest,
     rows: Vec<AdmittedRow>,
+    target_rows: Vec<TargetRow>,
     flight: Flight,
 }
 
@@ -44,6 +48,7 @@ impl Replay {
         open: impl FnOnce(&Manifest) -> Result<Box<dyn Dataset>, DatasetError>,
     ) -> Result<Self, RuntimeError> {
         let (manifest, rows) = (Manifest::read(run_dir)?, read_admitted(run_dir)?);
+        let target_rows = read_target(run_dir)?;
         let source: Box<dyn Dataset> = match manifest.source.frames_stored {
             true => Box::new(StoredFrames::open(run_dir)?),
             false => open(&manifest)?,
@@ -51,6 +56,7 @@ impl Replay {
         let config = FlightConfig {
             schedule: Schedule::Inline,
             vo: manifest.to_vo_config(run_dir)?,
+            follow: manifest.follow.map(FollowTable::to_choice),
             source_spec: manifest.source.to_spec(),
             window: manifest.source.to_window(),
             max_in_flight: manifest.flight.max_in_flight,
@@ -59,7 +65,7 @@ impl Replay {
             stores_frames: Some(false),
             ..FlightConfig::default()
         };
-        Ok(Self { manifest, rows, flight: Flight::new(source, config) })
+        Ok(Self { manifest, rows, target_rows, flight: Flight::new(source, config) })
     }
 
     /// What was flown.
@@ -72,9 +78,19 @@ impl Replay {
         Self { flight: self.flight.with_estimator(estimator), ..self }
     }
 
+    /// Replays with another follower than [`Tracker`](track::Tracker).
+    pub fn with_follower(self, follower: FollowerFactory) -> Self {
+        Self { flight: self.flight.with_follower(follower), ..self }
+    }
+
     /// As [`Flight::observed_by`].
     pub fn observed_by(self, observer: impl FnMut(&Progress) + Send + 'static) -> Self {
         Self { flight: self.flight.observed_by(observer), ..self }
+    }
+
+    /// As [`Flight::target_observed_by`].
+    pub fn target_observed_by(self, observer: impl FnMut(&Arc<Followed>) + Send + 'static) -> Self {
+        Self { flight: self.flight.target_observed_by(observer), ..self }
     }
 
     /// As [`Flight::cancelled_by`].
@@ -103,7 +119,9 @@ impl Replay {
         let flight = self.flight.into_run(run);
         let graph = Graph::new(Schedule::Inline)
             .with_warm_up(self.manifest.flight.warm_up_frames)
-            .without_stamp_checks();
+            .without_stamp_checks()
+            .repeating(ODOMETRY, odometry_record(&self.rows))
+            .repeating(FOLLOW, target_record(&self.rows, &self.target_rows));
         let (cancel, rows) = (flight.cancel_flag(), self.rows);
         let stored = self.manifest.source.frames_stored;
         let mismatch = Arc::new(Mutex::new(None));
@@ -128,7 +146,7 @@ type Found = Result<Option<geometry::Frame>, RuntimeError>;
 
 /// Of the frames of a live flight only those that were let in were stored.
 fn stored_frame(source: &mut dyn Dataset, row: &AdmittedRow, log: &Log) -> Found {
-    if row.outcome == Outcome::Admitted { recorded_frame(source, row, log) } else { Ok(None) }
+    if row.was_let_in() { recorded_frame(source, row, log) } else { Ok(None) }
 }
 
 /// A recorded source gives every frame again, in the same order.

@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::graph::{BranchCounters, HungStage, LatencySummary, Meter, process_cpu};
 use crate::run::{METRICS, RunDirectory};
-use crate::{RuntimeError, sinks::Tally};
+use crate::sinks::{Tally, TargetTally};
+use crate::{RuntimeError, flight};
 
 /// How a flight ended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -46,6 +47,25 @@ pub struct LatencyRow {
     pub latency: LatencySummary,
 }
 
+/// How the target was followed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
+pub struct TargetSummary {
+    /// Frames in which it was followed, from that of the choice on.
+    pub frames: u64,
+    /// Frames in which it was seen for certain.
+    pub confident_frames: u64,
+    /// Frames in which it was probably seen.
+    pub unsure_frames: u64,
+    /// Frames in which it was not seen.
+    pub lost_frames: u64,
+    /// Frames in which it was seen, per hundred.
+    pub held_percent: f64,
+    /// Restarts of the tracker.
+    pub restarts: u64,
+    /// CPU time of the tracker's own thread per frame that it took.
+    pub cpu_ms_per_frame: f64,
+}
+
 /// What a flight comes to: the content of `metrics.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct FlightSummary {
@@ -76,6 +96,9 @@ pub struct FlightSummary {
     pub process_cpu_s: f64,
     /// CPU time of the odometry's own thread per frame that it processed.
     pub odometry_cpu_ms_per_frame: f64,
+    /// How the target was followed, where there was one to follow.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub target: Option<TargetSummary>,
     /// Frames at the start that the latencies leave out.
     pub warm_up_frames: u64,
     /// Latencies by path.
@@ -136,7 +159,7 @@ impl FlightSummary {
         self.fps = self.frames as f64 / self.wall_s.max(1e-9);
         self.cpu_ms_per_frame = millis_per_frame(cpu, self.frames);
         self.process_cpu_s = process_cpu().as_secs_f64();
-        if let Some(odometry) = counters("odometry") {
+        if let Some(odometry) = counters(flight::ODOMETRY) {
             self.odometry_cpu_ms_per_frame = millis_per_frame(odometry.cpu(), odometry.counters().out);
         }
         let branch =
@@ -148,6 +171,23 @@ impl FlightSummary {
             [whole, LatencyRow { path: meter.name().into(), latency: meter.service() }]
         });
         self.latency = rows.collect();
+    }
+
+    /// Reads the tracker's; `tally` is `None` where nothing was followed.
+    pub(crate) fn measure_target(&mut self, meters: &[Arc<Meter>], tally: Option<TargetTally>) {
+        let meter = meters.iter().find(|meter| meter.name() == flight::FOLLOW);
+        self.target = tally.zip(meter).map(|(TargetTally { confident, unsure, lost }, meter)| {
+            let (frames, counters) = (confident + unsure + lost, meter.counters());
+            TargetSummary {
+                frames,
+                confident_frames: confident,
+                unsure_frames: unsure,
+                lost_frames: lost,
+                held_percent: 100.0 * (confident + unsure) as f64 / frames.max(1) as f64,
+                restarts: counters.restarts,
+                cpu_ms_per_frame: millis_per_frame(meter.cpu(), counters.out),
+            }
+        });
     }
 
     /// A flight that has not begun.
@@ -165,6 +205,7 @@ impl FlightSummary {
             cpu_ms_per_frame: 0.0,
             process_cpu_s: 0.0,
             odometry_cpu_ms_per_frame: 0.0,
+            target: None,
             warm_up_frames,
             latency: Vec::new(),
             branches: Vec::new(),

@@ -7,6 +7,7 @@
 //! without a word.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,6 +26,16 @@ use super::stage::{Stage, StageError, Supervision};
 /// How often an idle worker looks whether it is still wanted.
 const IDLE: Duration = Duration::from_millis(100);
 
+/// What a branch did not process in a recorded flight, for its replay: an inline schedule has neither faults of its own nor
+/// newer packets that come too early.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BranchRecord {
+    /// Numbers of the frames that cost its stage a restart.
+    pub restarted: BTreeSet<u64>,
+    /// Numbers of the frames that never reached its stage.
+    pub dropped: BTreeSet<u64>,
+}
+
 type Factory<S> = Box<dyn Fn() -> Result<S, StageError> + Send + Sync>;
 
 pub(super) struct Branch<S: Stage> {
@@ -36,6 +47,8 @@ pub(super) struct Branch<S: Stage> {
     pub(super) gate: Option<Mutex<StampGate>>,
     pub(super) link: Link,
     pub(super) measures_cpu: bool,
+    /// Empty but in a replay.
+    pub(super) record: BranchRecord,
     pub(super) desk: Mutex<Desk>,
     /// The stage of the inline schedule; on threads each worker owns its own.
     pub(super) inline: Mutex<Worker<S>>,
@@ -72,6 +85,13 @@ pub(super) struct Worker<S> {
 impl<S> Worker<S> {
     pub(super) fn inline() -> Self {
         Self { generation: 0, stage: None, faults_in_a_row: 0, pauses: false }
+    }
+
+    /// Throws the stage away; the next packet has another made.
+    fn discard(&mut self) {
+        // The destructor of a stage that is in disorder may well panic too.
+        let broken = self.stage.take();
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(broken)));
     }
 }
 
@@ -128,6 +148,9 @@ impl<S: Stage> Branch<S> {
     }
 
     fn handle_packet(&self, worker: &mut Worker<S>, packet: &Packet<S::Input>) -> Result<(), GivenUp> {
+        if self.repeat(worker, packet) {
+            return Ok(());
+        }
         if let Err(last) = self.check_stamp(packet.stamp) {
             self.meter.count_failed();
             self.tell(self.loss(packet, Fault::BadStamp { last, found: packet.stamp }));
@@ -150,6 +173,22 @@ impl<S: Stage> Branch<S> {
             }
         }
         Ok(())
+    }
+
+    /// Does as the recorded flight did, where that was not to process the packet.
+    fn repeat(&self, worker: &mut Worker<S>, packet: &Packet<S::Input>) -> bool {
+        if self.record.dropped.contains(&packet.seq) {
+            self.meter.count_dropped();
+            return true;
+        }
+        let is_restart = self.record.restarted.contains(&packet.seq);
+        if is_restart {
+            worker.discard();
+            self.meter.count_restart();
+            self.meter.count_failed();
+            self.tell(self.loss(packet, Fault::Recorded));
+        }
+        is_restart
     }
 
     fn deliver(&self, packet: &Packet<S::Input>, output: Option<S::Output>, enter: Instant, leave: Instant) {
@@ -218,9 +257,7 @@ impl<S: Stage> Branch<S> {
         let result = result.map_err(|panic| Fault::Panic(panic_text(&*panic)));
         let result = result.and_then(|result| result.map_err(|error| Fault::Error(error.to_string())));
         if result.is_err() {
-            // The destructor of a stage that is in disorder may well panic too.
-            let broken = worker.stage.take();
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(broken)));
+            worker.discard();
         }
         if !self.put_down(worker.generation, result.is_ok()) {
             return Err(GivenUp);

@@ -28,7 +28,7 @@ pub enum Outcome {
     Dropped,
     /// It could not be read, or its stamp was bad: no stage has seen it.
     Failed,
-    /// It was let in, and cost the estimator a restart.
+    /// It was let in, and cost the odometry a restart.
     Restarted,
 }
 
@@ -120,9 +120,14 @@ impl Entrance {
         self.meter.count_failed();
     }
 
-    /// Repeats what became of a frame in a recorded flight, without asking whether there is room.
+    /// Repeats what became of a frame in a recorded flight, without asking whether there is room. That a frame cost a stage a
+    /// restart is that stage's to repeat (see [`Graph::repeating`](super::Graph::repeating)): the others did take it.
     pub fn repeat(&self, seq: u64, stamp: Timestamp, outcome: Outcome, frame: Option<Frame>) {
         self.meter.count_received();
+        let outcome = match (outcome, &frame) {
+            (Outcome::Restarted, Some(_)) => Outcome::Admitted,
+            _ => outcome,
+        };
         self.announce(seq, stamp, outcome, frame.clone());
         match (outcome, frame) {
             (Outcome::Admitted, Some(frame)) => {

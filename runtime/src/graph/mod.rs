@@ -37,6 +37,7 @@
 //! - [`Schedule::Threads`] gives each stage a thread; [`Schedule::Inline`] runs the same stages one after the other.
 //! - Each stage is made by a factory. A panic, an error or a missed deadline costs that stage a restart and its consumers
 //!   a [`Message::Reset`]; see [`Supervision`]. A bad stamp costs one frame; see [`StampGate`].
+//! - A replay is told by a [`BranchRecord`] which frames a stage dropped or was restarted by.
 //! - Each branch (a stage with the link into it) has a [`Meter`]: `in = out + dropped + failed`, always, and the latency
 //!   from the entrance.
 //!
@@ -55,9 +56,11 @@ mod port;
 mod schedule;
 mod stage;
 
+use std::collections::BTreeMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 
+pub use branch::BranchRecord;
 use branch::{Branch, Desk, Node, Worker};
 pub use cpu::{process_cpu, thread_cpu};
 pub use entrance::{Admission, Entrance, Limiter, Outcome};
@@ -82,6 +85,7 @@ pub struct Graph {
     checks_stamps: bool,
     entrance: Option<Arc<Entrance>>,
     nodes: Vec<Arc<dyn Node>>,
+    records: BTreeMap<&'static str, BranchRecord>,
 }
 
 /// What comes out of the entrance.
@@ -95,7 +99,14 @@ pub struct Source {
 impl Graph {
     /// A graph without stages.
     pub fn new(schedule: Schedule) -> Self {
-        Self { schedule, warm_up: 0, checks_stamps: true, entrance: None, nodes: Vec::new() }
+        Self {
+            schedule,
+            warm_up: 0,
+            checks_stamps: true,
+            entrance: None,
+            nodes: Vec::new(),
+            records: BTreeMap::new(),
+        }
     }
 
     /// Leaves the first `packets` of each branch out of its latencies: caches are cold and buffers still being made.
@@ -106,6 +117,12 @@ impl Graph {
     /// Believes every stamp: for replays, whose stamps were checked in flight.
     pub fn without_stamp_checks(self) -> Self {
         Self { checks_stamps: false, ..self }
+    }
+
+    /// Lets the stage of that name drop and restart where it did in a recorded flight.
+    pub fn repeating(mut self, stage: &'static str, record: BranchRecord) -> Self {
+        self.records.insert(stage, record);
+        self
     }
 
     /// The way in. A graph has one; a second call replaces the first.
@@ -165,6 +182,7 @@ impl Graph {
             gate,
             link: policy,
             measures_cpu,
+            record: self.records.remove(name).unwrap_or_default(),
             desk: Mutex::new(Desk::default()),
             inline: Mutex::new(Worker::inline()),
             given_up: AtomicBool::new(false),

@@ -21,6 +21,13 @@ pub struct AdmittedRow {
     pub outcome: Outcome,
 }
 
+impl AdmittedRow {
+    /// Whether the stages were given the frame.
+    pub fn was_let_in(&self) -> bool {
+        matches!(self.outcome, Outcome::Admitted | Outcome::Restarted)
+    }
+}
+
 /// The rows of `admitted.csv` in `run_dir`, in the order of the flight.
 ///
 /// # Errors

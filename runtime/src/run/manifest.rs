@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use datasets::{SourceSpec, WindowSpec};
-use geometry::{CameraError, Distortion, PinholeCamera};
+use geometry::{BoundingBox, CameraError, Distortion, PinholeCamera};
 use serde::{Deserialize, Serialize};
 use vo::VoConfig;
 
@@ -12,6 +12,7 @@ use super::directory::io_error;
 use super::{MANIFEST, ScaleTable};
 use crate::RuntimeError;
 use crate::graph::Schedule;
+use crate::stages::{FollowStart, TargetChoice};
 
 /// All that a replay needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -25,6 +26,9 @@ pub struct Manifest {
     /// What told the metres.
     #[serde(default)]
     pub scale: ScaleTable,
+    /// What was followed, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follow: Option<FollowTable>,
     /// What wrote this.
     pub versions: VersionsTable,
 }
@@ -83,6 +87,50 @@ pub struct FlightTable {
     pub odometry_deadline_ms: u64,
     /// Frames left out of the latencies.
     pub warm_up_frames: u64,
+}
+
+/// [`TargetChoice`] as a table.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FollowTable {
+    /// The target: `[x, y, width, height]` in pixels.
+    #[serde(rename = "box")]
+    pub bounding_box: [f32; 4],
+    /// When it was chosen.
+    #[serde(flatten)]
+    pub start: StartTable,
+}
+
+/// [`FollowStart`] as a key.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StartTable {
+    /// In the frame of this number.
+    FromFrame(u64),
+    /// After so many seconds.
+    FromSeconds(f64),
+}
+
+impl From<&TargetChoice> for FollowTable {
+    fn from(choice: &TargetChoice) -> Self {
+        let TargetChoice { bounding_box: b, start } = choice;
+        let start = match start {
+            FollowStart::Frame(number) => StartTable::FromFrame(*number),
+            FollowStart::Seconds(seconds) => StartTable::FromSeconds(*seconds),
+        };
+        Self { bounding_box: [b.x, b.y, b.width, b.height], start }
+    }
+}
+
+impl FollowTable {
+    /// The choice, to be made again.
+    pub fn to_choice(self) -> TargetChoice {
+        let [x, y, width, height] = self.bounding_box;
+        let start = match self.start {
+            StartTable::FromFrame(number) => FollowStart::Frame(number),
+            StartTable::FromSeconds(seconds) => FollowStart::Seconds(seconds),
+        };
+        TargetChoice { bounding_box: BoundingBox::new(x, y, width, height), start }
+    }
 }
 
 /// What wrote the run.
@@ -209,6 +257,17 @@ impl Manifest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_choice_survives_to_the_last_bit() {
+        for start in [FollowStart::Frame(17), FollowStart::Seconds(0.1 + 0.2)] {
+            let bounding_box = BoundingBox::new(0.1, 251.0, 1.0 / 3.0, 67.5);
+            let choice = TargetChoice { bounding_box, start };
+            let text = toml::to_string(&FollowTable::from(&choice)).unwrap();
+            let table: FollowTable = toml::from_str(&text).unwrap();
+            assert_eq!(table.to_choice(), choice, "{text}");
+        }
+    }
 
     #[test]
     fn a_camera_survives_to_the_last_bit() {

@@ -5,13 +5,19 @@ mod directory;
 mod manifest;
 mod scale;
 mod stored_frames;
+mod target;
 
 pub use admitted::{AdmittedRow, read_admitted};
 pub use directory::RunDirectory;
-pub use manifest::{CameraTable, FlightTable, LensTable, Manifest, SourceTable, VersionsTable, VoTable};
+pub use manifest::{
+    CameraTable, FlightTable, FollowTable, LensTable, Manifest, SourceTable, StartTable, VersionsTable,
+    VoTable,
+};
 pub use scale::ScaleTable;
 pub(crate) use scale::write_scale_samples;
 pub use stored_frames::StoredFrames;
+pub(crate) use target::{TARGET_HEADER, odometry_record, target_record};
+pub use target::{TargetOutcome, TargetRow, read_target};
 
 /// What was flown, and all that a replay needs to know; its presence marks a folder as a run.
 pub const MANIFEST: &str = "run.toml";
@@ -27,6 +33,9 @@ pub const ODOMETRY: &str = "odometry.jsonl";
 pub const SCALE_SAMPLES: &str = "scale_samples.txt";
 /// One row per input frame: `seq,stamp_ns,outcome`.
 pub const ADMITTED: &str = "admitted.csv";
+/// One row per frame that the tracker took: `seq,stamp_ns,x,y,w,h,confidence,state`, boxes in pixels; state is `waiting` (for the
+/// choice), `confident`, `unsure`, `lost` or `restarted`.
+pub const TARGET: &str = "target.csv";
 /// The frames of a live flight.
 pub const FRAMES: &str = "frames";
 /// Everything that was counted.

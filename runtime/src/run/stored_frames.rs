@@ -8,7 +8,6 @@ use geometry::{Frame, GrayImage, PinholeCamera, RgbImage};
 
 use super::{AdmittedRow, FRAMES, MANIFEST, Manifest, read_admitted};
 use crate::RuntimeError;
-use crate::graph::Outcome;
 use crate::sinks::{color_file, frame_file};
 
 /// Source of the frames that a live flight let in, as stored in its folder; camera and stamps are those of the flight.
@@ -30,7 +29,7 @@ impl StoredFrames {
             RuntimeError::Manifest { path: run_dir.join(MANIFEST), reason: error.to_string() }
         })?;
         let mut rows = read_admitted(run_dir)?;
-        rows.retain(|row| row.outcome == Outcome::Admitted);
+        rows.retain(|row| row.was_let_in());
         let info = SourceInfo {
             name: manifest.source.name,
             camera: Arc::new(camera),

@@ -3,6 +3,7 @@
 pub mod files;
 mod progress;
 mod recorder;
+mod target;
 mod trajectory_log;
 #[cfg(feature = "viewer")]
 mod truth_fit;
@@ -12,5 +13,6 @@ mod viewer;
 pub use progress::{Observer, Progress, ProgressSink, Tally};
 pub use recorder::{Recorder, RecorderInput, RecorderSink};
 pub(crate) use recorder::{color_file, frame_file};
+pub use target::{TargetObserver, TargetSink, TargetTally};
 #[cfg(feature = "viewer")]
 pub use viewer::{DEFAULT_VIEWER, RerunSink, RerunTarget, open_stream, spawn_viewer};

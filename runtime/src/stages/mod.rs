@@ -1,5 +1,9 @@
 //! The stages that do the work. Each is one file.
 
+mod follow;
 mod odometry;
 
+pub use follow::{
+    FollowStage, FollowStart, Followed, Follower, FollowerFactory, Sight, TargetChoice, TargetMemory,
+};
 pub use odometry::{Anchor, Estimator, EstimatorFactory, OdometryStage, Registered};

@@ -5,10 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use datasets::{Dataset, DatasetError, SourceInfo};
-use geometry::{Frame, GrayImage, PinholeCamera, Se3, Timestamp};
+use geometry::{BoundingBox, Frame, GrayImage, PinholeCamera, Se3, Timestamp, Track, TrackState};
 use kestrel_runtime::graph::{CancelFlag, Graph, Watch};
-use kestrel_runtime::stages::{Estimator, EstimatorFactory};
+use kestrel_runtime::stages::{Estimator, EstimatorFactory, Follower, FollowerFactory};
 use nalgebra::{Matrix6, Vector3, Vector6};
+use track::TrackError;
 use vo::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
 
 /// Frame `seq` of a 30 Hz camera of 16 x 12 pixels.
@@ -156,5 +157,59 @@ impl Dataset for Endless {
     fn next_frame(&mut self) -> Result<Option<Frame>, DatasetError> {
         self.next += 1;
         Ok((self.next <= self.count).then(|| frame(self.next - 1)))
+    }
+}
+
+/// A follower whose box depends on every frame it has seen, and on nothing else.
+pub struct Drifter {
+    at: Option<BoundingBox>,
+    faults: Faults,
+    period: Duration,
+}
+
+/// What a [`Drifter`] does once on a frame of that number.
+pub type Faults = Arc<Mutex<Vec<(u64, Injected)>>>;
+
+/// Ways to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Injected {
+    Panic,
+    Error,
+    Stall,
+}
+
+impl Drifter {
+    /// A factory of followers that fail once as `faults` say, and need `period` for a frame.
+    pub fn factory(faults: &[(u64, Injected)], period: Duration) -> FollowerFactory {
+        let faults = Faults::new(Mutex::new(faults.to_vec()));
+        Arc::new(move || Box::new(Self { at: None, faults: Arc::clone(&faults), period }))
+    }
+}
+
+impl Follower for Drifter {
+    fn init(&mut self, _frame: &Frame, target: BoundingBox) -> Result<(), TrackError> {
+        self.at = Some(target);
+        Ok(())
+    }
+
+    fn update(&mut self, frame: &Frame) -> Result<Track, TrackError> {
+        std::thread::sleep(self.period);
+        let fault = {
+            let mut faults = self.faults.lock().unwrap();
+            let found = faults.iter().position(|(seq, _)| *seq == frame.seq);
+            found.map(|index| faults.remove(index).1)
+        };
+        match fault {
+            Some(Injected::Panic) => std::panic::resume_unwind(Box::new("injected")),
+            Some(Injected::Error) => return Err(TrackError::NoTarget),
+            Some(Injected::Stall) => std::thread::sleep(Duration::from_millis(400)),
+            None => {}
+        }
+        let at = self.at.as_mut().ok_or(TrackError::NoTarget)?;
+        let sum: u32 = frame.gray.as_slice().iter().map(|v| u32::from(*v)).sum();
+        at.x += 0.01 * at.x + sum as f32 * 1e-4;
+        let state = if frame.seq % 10 == 9 { TrackState::Lost } else { TrackState::Confirmed };
+        let confidence = 0.3 + 0.1 * (frame.seq % 7) as f32;
+        Ok(Track { id: 0, stamp: frame.stamp, bounding_box: *at, confidence, state })
     }
 }
