@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod detection;
+mod follow;
 mod model;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use geometry::BoundingBox;
 pub(crate) use detection::{
     DataCheckArgs, DataCommand, EvalDetectionArgs, EvalVedaiArgs, LabelArgs, LabelFormatArg,
 };
+use follow::{FollowArgs, bounding_box};
 pub(crate) use model::{
     ImageArgs, ModelCommand, ModelCompareArgs, ModelInspectArgs, ModelQuantizeArgs, ModelRunArgs,
 };
@@ -31,7 +33,8 @@ const AFTER_HELP: &str = "\
 First steps:
   kestrel demo                                  fly a synthetic world and open the report it leaves
   kestrel run flight.mp4 --out runs/flight      odometry on your own video
-  kestrel track flight.mp4 --box 320,200,40,22 --out boxes.txt  follow that
+  kestrel run flight.mp4 --out runs/chase --follow 340,211   and follow what is there
+  kestrel track flight.mp4 --box 320,200,40,22 --out boxes.txt  boxes only, of one target
   kestrel eval odometry --gt a.txt --est b.txt  how good is a trajectory?
 
 Exit codes: 0 all is well; 1 an error; 2 the command was not understood; 3 the run ended but some of its frames or
@@ -104,6 +107,8 @@ pub(crate) struct RunArgs {
     /// Ground truth to measure against (KITTI, TUM or EuRoC); default: the dataset's own, where it has one
     #[arg(long, value_name = "FILE")]
     pub(crate) gt: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) follow: FollowArgs,
     /// Features to follow at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(50..=5000))]
     pub(crate) max_tracks: Option<u32>,
@@ -219,15 +224,6 @@ pub(crate) struct TrackArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Four numbers; whether they make a target is for the tracker to say, which knows the image.
-fn bounding_box(text: &str) -> Result<BoundingBox, String> {
-    let numbers: Option<Vec<f32>> = text.split(',').map(|number| number.trim().parse().ok()).collect();
-    match numbers.as_deref() {
-        Some([x, y, width, height]) => Ok(BoundingBox::new(*x, *y, *width, *height)),
-        _ => Err("expected four numbers x,y,w,h, like 320,200,40,22".to_owned()),
-    }
 }
 
 #[derive(Debug, Args)]
@@ -470,12 +466,6 @@ mod tests {
         for wrong in ["", "none:1", "fixed", "fixed:-1", "camera-height:NaN", "agl", "velocity:", "sonar:3"] {
             assert!(ScaleArg::parse(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn boxes_are_four_numbers() {
-        assert_eq!(bounding_box("1,2.5, 3,4"), Ok(BoundingBox::new(1.0, 2.5, 3.0, 4.0)));
-        assert!(["", "1,2,3", "1,2,3,4,5", "a,2,3,4"].iter().all(|wrong| bounding_box(wrong).is_err()));
     }
 
     #[test]

@@ -3,13 +3,14 @@
 use std::path::Path;
 use std::process::ExitCode;
 
+use datasets::TargetTruth;
 use eval::{
     Alignment, Figure, LatencyStats, OdometryProtocol, OdometryReport, Report, TrajectoryFile, figures_table,
 };
 use geometry::{Timestamp, Trajectory};
 use runtime::graph::process_cpu;
 use runtime::run::{
-    MANIFEST, METRICS, Manifest, RECORDING, REPORT, RunDirectory, TRAJECTORY_KITTI, TRAJECTORY_TUM,
+    MANIFEST, METRICS, Manifest, RECORDING, REPORT, RunDirectory, TARGET, TRAJECTORY_KITTI, TRAJECTORY_TUM,
     read_admitted,
 };
 use runtime::{Ended, FlightSummary};
@@ -19,6 +20,7 @@ use vo::ScaleSource;
 use crate::commands::{HUNG, INCOMPLETE};
 use crate::logging::{answer, say};
 use crate::snapshots::Snapshots;
+use crate::target::{TargetFilm, TargetReport};
 
 /// What a run is measured against.
 pub(crate) enum Truth {
@@ -37,6 +39,9 @@ pub(crate) struct Landed<'a> {
     pub(crate) summary: FlightSummary,
     pub(crate) truth: Truth,
     pub(crate) snapshots: &'a Snapshots,
+    pub(crate) film: &'a TargetFilm,
+    /// The true boxes of what may have been followed.
+    pub(crate) target_truth: Option<TargetTruth>,
     pub(crate) json: bool,
 }
 
@@ -50,13 +55,24 @@ impl Landed<'_> {
             self.note_fault(Err(fault));
             None
         });
-        let entries = accuracy.as_ref().map_or_else(Map::new, Accuracy::entries);
-        let written = self.write_report(estimate, accuracy.as_ref());
+        let target = self.target().unwrap_or_else(|fault| {
+            self.note_fault(Err(fault));
+            None
+        });
+        let mut entries = accuracy.as_ref().map_or_else(Map::new, Accuracy::entries);
+        let measured = target.as_ref().and_then(TargetReport::one_pass);
+        entries.extend(
+            measured.map(|report| {
+                ("target_accuracy".to_owned(), serde_json::to_value(report).unwrap_or_default())
+            }),
+        );
+        let written = self.write_report(estimate, accuracy.as_ref(), target.as_ref());
         self.note_fault(written);
         self.summary.process_cpu_s = process_cpu().as_secs_f64();
         let written = self.summary.write(self.run, entries.clone());
         self.note_fault(written.map_err(Into::into));
-        answer(&if self.json { self.summary.to_json(entries) } else { self.text(accuracy.as_ref()) })?;
+        let text = self.text(accuracy.as_ref(), target.as_ref());
+        answer(&if self.json { self.summary.to_json(entries) } else { text })?;
         Ok(self.exit_code())
     }
 
@@ -69,6 +85,18 @@ impl Landed<'_> {
         let path = self.run.path().join(TRAJECTORY_TUM);
         let is_there = self.summary.tracked_frames > 0 && path.exists();
         is_there.then(|| eval::read_trajectory(&path)).transpose().map_err(Into::into)
+    }
+
+    /// What is known of the target; `None` where nothing was followed.
+    fn target(&self) -> anyhow::Result<Option<TargetReport>> {
+        let followed = self.summary.target.filter(|target| target.frames > 0);
+        let read = |_| TargetReport::read(self.run.path(), self.film, self.target_truth.as_ref());
+        followed.map(read).transpose()
+    }
+
+    fn target_figures(&self, target: Option<&TargetReport>) -> Vec<Figure> {
+        let figures = |(target, summary): (&TargetReport, _)| target.figures(summary);
+        target.zip(self.summary.target.as_ref()).map(figures).unwrap_or_default()
     }
 
     fn accuracy(&self, estimate: Option<&TrajectoryFile>) -> anyhow::Result<Option<Accuracy>> {
@@ -170,6 +198,7 @@ impl Landed<'_> {
         &self,
         estimate: Option<TrajectoryFile>,
         accuracy: Option<&Accuracy>,
+        target: Option<&TargetReport>,
     ) -> anyhow::Result<()> {
         let mut page = Report::new(&self.title).subtitle(format!("kestrel {}", env!("CARGO_PKG_VERSION")));
         page = match (accuracy, estimate) {
@@ -180,7 +209,8 @@ impl Landed<'_> {
             }
             (None, None) => page,
         };
-        page = page.figures(self.figures());
+        page = target.iter().fold(page, |page, target| page.target(target.section()));
+        page = page.figures(self.figures()).figures(self.target_figures(target));
         page = page.figures(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
         page = self.summary.latency.iter().map(latency_stats).fold(page, Report::latency);
         page = self.snapshots.pictures()?.into_iter().fold(page, Report::frame);
@@ -212,6 +242,9 @@ impl Landed<'_> {
         let summary = &self.summary;
         match &summary.ended {
             Ended::EndOfSource if summary.tracked_frames == 0 => Some(NOTHING_TRACKED.to_owned()),
+            Ended::EndOfSource if summary.target.is_some_and(|target| target.frames == 0) => {
+                Some(NOTHING_FOLLOWED.to_owned())
+            }
             Ended::EndOfSource => None,
             Ended::Cancelled => Some(format!("ended on request after {} frames", summary.frames)),
             Ended::TooManySourceErrors => Some("ended early: the source gave nothing but errors".to_owned()),
@@ -220,16 +253,24 @@ impl Landed<'_> {
         }
     }
 
-    fn text(&self, accuracy: Option<&Accuracy>) -> String {
+    fn text(&self, accuracy: Option<&Accuracy>, target: Option<&TargetReport>) -> String {
         let mut figures = self.figures();
+        figures.extend(self.target_figures(target));
         figures.extend(accuracy.map(|accuracy| accuracy.shape.figures()).unwrap_or_default());
         figures.extend(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
         let file = |name: &str| self.run.path().join(name);
-        let written =
-            [REPORT, RECORDING, TRAJECTORY_KITTI, METRICS].map(file).into_iter().filter(|path| path.exists());
+        let written = [REPORT, RECORDING, TRAJECTORY_KITTI, TARGET, METRICS]
+            .map(file)
+            .into_iter()
+            .filter(|path| path.exists());
         let unit = self.unit_note(accuracy).map_or_else(String::new, |note| format!("note: {note}\n"));
         let files: String = written.map(|path| format!("  {}\n", path.display())).collect();
         format!("{}\n{}{unit}\n{files}", self.title, figures_table(&figures))
+    }
+
+    /// Whether a target was followed, which needs no trajectory.
+    fn has_followed(&self) -> bool {
+        self.summary.target.is_some_and(|target| target.frames > 0)
     }
 
     fn exit_code(&self) -> ExitCode {
@@ -240,7 +281,9 @@ impl Landed<'_> {
         }
         match &summary.ended {
             Ended::Hung(_) => ExitCode::from(HUNG as u8),
-            Ended::EndOfSource if summary.tracked_frames == 0 => ExitCode::from(INCOMPLETE),
+            Ended::EndOfSource if summary.tracked_frames == 0 && !self.has_followed() => {
+                ExitCode::from(INCOMPLETE)
+            }
             _ if summary.is_clean() => ExitCode::SUCCESS,
             _ => ExitCode::from(INCOMPLETE),
         }
@@ -253,6 +296,8 @@ const SCALE_NOT_FOUND: &str = "Lengths are in map units, not metres: the source 
                                Samples must carry the stamps of the frames' clock; heights need ground in view.";
 const NOTHING_TRACKED: &str = "no frame was tracked, so there is no trajectory: the camera must move sideways or forward \
                                past things with texture";
+
+const NOTHING_FOLLOWED: &str = "nothing was followed: the flight ended before the frame of --follow-at";
 
 /// How well the flight's path is known.
 struct Accuracy {

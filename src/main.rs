@@ -8,6 +8,8 @@ mod images;
 mod logging;
 mod progress;
 mod snapshots;
+mod spread;
+mod target;
 
 use std::process::ExitCode;
 

@@ -7,6 +7,8 @@ use geometry::{Frame, RgbImage};
 use runtime::stages::Registered;
 use vo::{TrackView, TrackingState};
 
+use crate::spread::Spread;
+
 /// Pictures in a report.
 const WANTED: usize = 6;
 /// Pictures wider than this are reduced by a whole factor.
@@ -14,44 +16,29 @@ const MAX_WIDTH: usize = 960;
 const INLIER: [u8; 3] = [64, 224, 96];
 const OTHER: [u8; 3] = [255, 176, 0];
 
-/// Frames spread evenly over a flight whose length nobody knows: every `stride`th, where `stride` doubles each time that
-/// twice the wanted number has come together.
+/// Frames spread evenly over a flight.
 #[derive(Debug)]
-pub(crate) struct Snapshots {
-    kept: Vec<Arc<Registered>>,
-    stride: u64,
-    seen: u64,
-}
+pub(crate) struct Snapshots(Spread<Arc<Registered>>);
 
 impl Default for Snapshots {
     fn default() -> Self {
-        Self { kept: Vec::with_capacity(2 * WANTED), stride: 1, seen: 0 }
+        Self(Spread::new(WANTED))
     }
 }
 
 impl Snapshots {
     /// Looks at the next frame; keeping it shares its pixels.
     pub(crate) fn offer(&mut self, registered: &Arc<Registered>) {
-        if self.seen.is_multiple_of(self.stride) {
-            self.kept.push(Arc::clone(registered));
-        }
-        self.seen += 1;
-        if self.kept.len() == 2 * WANTED {
-            let mut index = 0;
-            self.kept.retain(|_| {
-                index += 1;
-                index % 2 == 1
-            });
-            self.stride *= 2;
-        }
+        self.0.offer(|| Arc::clone(registered));
     }
 
     /// The pictures, in the order of the flight.
     pub(crate) fn pictures(&self) -> Result<Vec<SampleFrame>, EvalError> {
         // The middle of each part: nothing has moved yet in the very first frame.
-        let parts = WANTED.min(self.kept.len());
-        let middle = |part: usize| (2 * part + 1) * self.kept.len() / (2 * parts);
-        (0..parts).map(|part| picture(&self.kept[middle(part)])).collect()
+        let kept = self.0.kept();
+        let parts = WANTED.min(kept.len());
+        let middle = |part: usize| (2 * part + 1) * kept.len() / (2 * parts);
+        (0..parts).map(|part| picture(&kept[middle(part)])).collect()
     }
 }
 

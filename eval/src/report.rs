@@ -7,6 +7,7 @@ mod chart;
 mod detection;
 mod frame;
 mod html;
+mod target;
 mod tracking;
 mod views;
 
@@ -15,6 +16,7 @@ use std::path::Path;
 use geometry::Trajectory;
 
 pub use frame::SampleFrame;
+pub use target::{FollowedTarget, TargetGrade, TargetSample};
 
 use crate::detection::{DetectionReport, VedaiReport};
 use crate::figure::{Side, significant};
@@ -44,6 +46,7 @@ pub struct Report {
     comparison: Option<Comparison>,
     tracking: Tracking,
     detections: Detections,
+    target: FollowedTarget,
     trajectories: Vec<(String, Trajectory)>,
     length_unit: Option<String>,
     latencies: Vec<LatencyStats>,
@@ -135,6 +138,12 @@ impl Report {
         self
     }
 
+    /// Shows how one target was followed.
+    #[must_use]
+    pub fn target(self, target: FollowedTarget) -> Self {
+        Self { target, ..self }
+    }
+
     /// Adds a trajectory without ground truth.
     #[must_use]
     pub fn trajectory(mut self, name: impl Into<String>, trajectory: Trajectory) -> Self {
@@ -187,6 +196,7 @@ impl Report {
             self.highlights(),
             section("Runs", &self.comparison_table()),
             section("Trajectory", &self.charts()?),
+            section("Target", &self.target_section()?),
             section("Tracking", &self.tracking_section()?),
             section("Detection", &self.detection_section()?),
             section("Figures", &self.figure_tables()),
@@ -267,6 +277,10 @@ impl Report {
         let unit = self.length_unit.as_deref().unwrap_or("m");
         let charts = views::odometry_charts(&self.runs).into_iter();
         drawn(charts.chain(views::trajectory_charts(&self.trajectories, unit)))
+    }
+
+    fn target_section(&self) -> Result<String, EvalError> {
+        Ok(self.target.pictures() + &drawn(self.target.charts().into_iter())?)
     }
 
     fn tracking_section(&self) -> Result<String, EvalError> {

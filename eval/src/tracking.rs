@@ -22,7 +22,7 @@ pub(crate) use mot::multi_object_rows;
 pub(crate) use rectangle::{data_rows, numbers, row_error};
 pub(crate) use vot::vot_rows;
 
-pub use film::film_strip;
+pub use film::{FilmPicture, film_strip};
 pub use mot::{MotTracks, MultiObjectReport, multi_object_table};
 pub use one_pass::{FrameScore, OnePassReport};
 pub use polygon::{Bounds, Polygon};

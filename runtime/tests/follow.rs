@@ -13,7 +13,7 @@ use datasets::SourceSpec;
 use geometry::BoundingBox;
 use kestrel_runtime::graph::Schedule;
 use kestrel_runtime::run::*;
-use kestrel_runtime::stages::{FollowStart, Sight, TargetChoice};
+use kestrel_runtime::stages::{FollowStart, Pointer, Sight, TargetChoice};
 use kestrel_runtime::{Flight, FlightConfig, FlightSummary, Replay};
 
 const COMPARED: [&str; 4] = [TARGET, ODOMETRY, ADMITTED, TRAJECTORY_KITTI];
@@ -21,15 +21,13 @@ const COMPARED: [&str; 4] = [TARGET, ODOMETRY, ADMITTED, TRAJECTORY_KITTI];
 /// Frames of the tracker and of the odometry that cost a restart.
 type Troubles<'a> = (&'a [(u64, Injected)], &'a [u64]);
 
-fn choice(start: FollowStart) -> TargetChoice {
-    TargetChoice { bounding_box: BoundingBox::new(2.0, 3.0, 6.0, 5.0), start }
-}
+const TARGET_BOX: BoundingBox = BoundingBox::new(2.0, 3.0, 6.0, 5.0);
 
 fn flight(source: Made, schedule: Schedule, (of_tracker, of_odometry): Troubles<'_>) -> Flight {
     let config = FlightConfig {
         schedule,
         source_spec: SourceSpec::new("made"),
-        follow: Some(choice(FollowStart::Frame(2))),
+        follow: Some(TargetChoice { target: Pointer::Box(TARGET_BOX), start: FollowStart::Frame(2) }),
         follow_deadline: Duration::from_millis(150),
         ..FlightConfig::default()
     };
@@ -75,11 +73,8 @@ fn every_frame_has_a_row_and_every_row_is_counted() {
     let count = |wanted: fn(&TargetOutcome) -> bool| rows.iter().filter(|row| wanted(&row.outcome)).count();
     assert_eq!(count(|outcome| *outcome == TargetOutcome::Waiting), 2);
     assert_eq!(count(|outcome| *outcome == TargetOutcome::Restarted), 1);
-    let first = TargetOutcome::Followed {
-        bounding_box: choice(FollowStart::Frame(2)).bounding_box,
-        confidence: 1.0,
-        sight: Sight::Confident,
-    };
+    let first =
+        TargetOutcome::Followed { bounding_box: TARGET_BOX, confidence: 1.0, sight: Sight::Confident };
     assert_eq!((rows[2].outcome, rows[20].outcome), (first, TargetOutcome::Restarted));
 
     let target = summary.target.unwrap();

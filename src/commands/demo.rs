@@ -13,6 +13,7 @@ use crate::commands::world::motion;
 use crate::finish::Landed;
 use crate::logging::say;
 use crate::snapshots::Snapshots;
+use crate::target::TargetFilm;
 
 pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let spec = format!("world:{}?seed={}&frames={}", motion(args.motion).name(), args.seed, args.frames);
@@ -25,5 +26,7 @@ pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let flight = Flight::new(Box::new(source), config).into_run(run.clone());
     let summary = fly(flight, Some(args.frames as usize), &snapshots)?;
     let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-    Landed { title, run: &run, summary, truth, snapshots: &snapshots, json: args.output.json }.finish()
+    let (film, json) = (TargetFilm::default(), args.output.json);
+    Landed { title, run: &run, summary, truth, snapshots: &snapshots, film: &film, target_truth: None, json }
+        .finish()
 }

@@ -10,17 +10,18 @@ use runtime::Replay;
 use runtime::run::{RunDirectory, TRAJECTORY_KITTI};
 
 use crate::cli::ReplayArgs;
-use crate::commands::run::{cancel_on_signal, observer, own_truth};
+use crate::commands::run::{cancel_on_signal, observer, own_target, own_truth};
 use crate::commands::{INCOMPLETE, ensure_apart};
 use crate::finish::{Landed, Truth};
 use crate::logging::say;
 use crate::snapshots::Snapshots;
+use crate::target::TargetFilm;
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
-    let mut truth = Truth::None;
+    let (mut truth, mut target_truth) = (Truth::None, None);
     let replay = Replay::open(&args.run, |manifest| {
         let source = datasets::open_ahead(&manifest.source.to_spec(), manifest.source.to_window())?;
-        truth = own_truth(&source);
+        (truth, target_truth) = (own_truth(&source), own_target(&source));
         Ok(Box::new(source) as Box<dyn Dataset>)
     })?;
     let title = format!("{}, replayed", replay.manifest().source.name);
@@ -29,12 +30,16 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let run = RunDirectory::create(&out)?;
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));
     let replay = replay.with_recording(!args.no_recording).with_image_rate(args.image_rate);
-    let replay = replay.observed_by(observer(None, &snapshots));
+    let film = Arc::new(Mutex::new(TargetFilm::default()));
+    let replay =
+        replay.observed_by(observer(None, &snapshots)).target_observed_by(TargetFilm::observer(&film));
     let summary = replay.cancelled_by(cancel_on_signal()?).run(run.clone())?;
     let likeness = likeness(&read(&args.run)?, &read(run.path())?);
     say(likeness.sentence());
     let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-    Landed { title, run: &run, summary, truth, snapshots: &snapshots, json: args.json }
+    let film = film.lock().unwrap_or_else(PoisonError::into_inner);
+    let json = args.json;
+    Landed { title, run: &run, summary, truth, snapshots: &snapshots, film: &film, target_truth, json }
         .finish()
         .map(|code| if likeness == Likeness::Different { ExitCode::from(INCOMPLETE) } else { code })
 }

@@ -5,10 +5,11 @@ use std::process::ExitCode;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::ensure;
-use datasets::{Dataset, SourceSpec, WindowSpec};
+use datasets::{Dataset, SourceSpec, TargetTruth, WindowSpec};
 use runtime::graph::{CancelFlag, Schedule};
 use runtime::run::RunDirectory;
 use runtime::sinks::Progress;
+use runtime::stages::TargetChoice;
 use runtime::{Flight, FlightConfig, FlightSummary, Viewer};
 use vo::{ScaleSample, ScaleSource};
 
@@ -18,6 +19,7 @@ use crate::finish::{Landed, Truth, truth_file};
 use crate::logging::say;
 use crate::progress::FrameProgress;
 use crate::snapshots::Snapshots;
+use crate::target::TargetFilm;
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let mut config = FlightConfig {
@@ -33,6 +35,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         },
         schedule: if args.inline { Schedule::Inline } else { Schedule::Threads },
         stores_frames: args.store_frames.then_some(true),
+        follow: args.follow.choice(),
         ..output_config(&args.output)?
     };
     if let Some(max_tracks) = args.max_tracks {
@@ -54,13 +57,20 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         "expected at least one frame, found none in {} as cut by --skip",
         args.source
     );
+    ensure_in_view(config.follow.as_ref(), &source)?;
+    let target_truth = own_target(&source);
     ensure_apart(Path::new(&args.source), &args.out)?;
     // Everything that can be wrong with the input is known by now, so that nothing is touched for its sake.
     let run = RunDirectory::create(&args.out)?;
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));
-    let summary = fly(Flight::new(Box::new(source), config).into_run(run.clone()), frame_count, &snapshots)?;
+    let film = Arc::new(Mutex::new(TargetFilm::default()));
+    let flight = Flight::new(Box::new(source), config).into_run(run.clone());
+    let summary = fly(flight.target_observed_by(TargetFilm::observer(&film)), frame_count, &snapshots)?;
     let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-    Landed { title, run: &run, summary, truth, snapshots: &snapshots, json: args.output.json }.finish()
+    let film = film.lock().unwrap_or_else(PoisonError::into_inner);
+    let json = args.output.json;
+    Landed { title, run: &run, summary, truth, snapshots: &snapshots, film: &film, target_truth, json }
+        .finish()
 }
 
 /// What tells the metres, with the samples read.
@@ -85,6 +95,20 @@ fn samples(file: &Path, what: &str) -> anyhow::Result<Arc<[ScaleSample]>> {
 pub(super) fn own_truth(source: &dyn Dataset) -> Truth {
     let trajectory = source.ground_truth().and_then(|truth| truth.trajectory.clone());
     trajectory.map_or(Truth::None, Truth::Trajectory)
+}
+
+/// The true boxes of the target that a dataset brings.
+pub(super) fn own_target(source: &dyn Dataset) -> Option<TargetTruth> {
+    source.ground_truth().and_then(|truth| truth.target.clone())
+}
+
+/// Refuses a target outside the frames.
+fn ensure_in_view(choice: Option<&TargetChoice>, source: &dyn Dataset) -> anyhow::Result<()> {
+    let camera = &source.info().camera;
+    let (width, height) = (camera.width(), camera.height());
+    let is_inside = choice.is_none_or(|choice| choice.target.is_inside(width, height));
+    ensure!(is_inside, "expected a box or a point inside the {width}x{height} image for --follow");
+    Ok(())
 }
 
 /// A path as seen from anywhere, so that a replay finds it; what is no path stays as it is.

@@ -172,9 +172,8 @@ impl ColorCounts {
         let mut sums = vec![[0.0; COLORS]; (GRID + 1) * (GRID + 1)];
         for (index, color) in samples.iter().enumerate() {
             let at = (index / GRID + 1) * (GRID + 1) + index % GRID + 1;
-            for c in 0..COLORS {
-                sums[at][c] = sums[at - 1][c] + sums[at - GRID - 1][c] - sums[at - GRID - 2][c];
-            }
+            let (left, above, both) = (sums[at - 1], sums[at - GRID - 1], sums[at - GRID - 2]);
+            sums[at] = std::array::from_fn(|c| left[c] + above[c] - both[c]);
             if let Some(color) = color {
                 sums[at][nearest(&palette, color).0] += 1.0;
             }

@@ -31,6 +31,8 @@ pub(super) enum Marks {
     Line,
     /// A line with a dot on each point.
     Dots,
+    /// Small dots and no line.
+    Points,
     /// A dot on the first point.
     Start,
     /// Bars from one point to the next, down to zero.
@@ -194,6 +196,11 @@ impl Chart {
                     .windows(2)
                     .map(|w| Rectangle::new([(w[0].0, 0.0), (w[1].0, w[0].1)], color.filled()));
                 context.draw_series(bars)?;
+                continue;
+            }
+            if self.marks == Marks::Points {
+                let dots = points.iter().map(|p| Circle::new(*p, 2 * FINE, color.filled()));
+                context.draw_series(dots)?;
                 continue;
             }
             context.draw_series(LineSeries::new(points.iter().copied(), style))?;

@@ -42,37 +42,66 @@ pub fn film_strip(
     caption: impl Into<String>,
     moments: &[(Frame, FrameScore)],
 ) -> Result<SampleFrame, EvalError> {
-    let count = moments.len().max(1) as u32;
-    let (width, height) = (count * SIZE.0 + (count - 1) * GAP, SIZE.1);
-    let mut strip = Picture::from_pixel(width, height, Rgb([255; 3]));
-    for ((frame, score), index) in moments.iter().zip(0_i64..) {
-        overlay(&mut strip, &picture(frame, score), index * i64::from(SIZE.0 + GAP), 0);
+    let pictures: Vec<_> = moments.iter().map(|(frame, score)| FilmPicture(picture(frame, score))).collect();
+    FilmPicture::strip(caption, &pictures)
+}
+
+/// One picture of a strip, small enough to be kept while the frame goes its way.
+#[derive(Clone, Debug)]
+pub struct FilmPicture(Picture);
+
+impl FilmPicture {
+    /// Pictures that fill the width of a strip.
+    pub const PER_STRIP: usize = PICTURES;
+
+    /// The part of `frame` around `target`, which is drawn in `color` (8-bit RGB).
+    pub fn of_target(frame: &Frame, target: &Rectangle, color: [u8; 3]) -> Self {
+        Self(drawn(frame, target, target, &[(target, color)]))
     }
-    let strip = RgbImage::from_vec(width as usize, height as usize, strip.into_raw());
-    let caption = caption.into();
-    match strip {
-        Ok(strip) => SampleFrame::from_rgb(caption, &strip),
-        Err(error) => Err(EvalError::Frame { caption, reason: error.to_string() }),
+
+    /// Pictures side by side. A short row is filled up with white, so that all rows are of one scale.
+    ///
+    /// # Errors
+    /// [`EvalError::Frame`] where the strip can't be compressed.
+    pub fn strip(caption: impl Into<String>, pictures: &[Self]) -> Result<SampleFrame, EvalError> {
+        let count = pictures.len().max(PICTURES) as u32;
+        let (width, height) = (count * SIZE.0 + (count - 1) * GAP, SIZE.1);
+        let mut strip = Picture::from_pixel(width, height, Rgb([255; 3]));
+        for (picture, index) in pictures.iter().zip(0_i64..) {
+            overlay(&mut strip, &picture.0, index * i64::from(SIZE.0 + GAP), 0);
+        }
+        let strip = RgbImage::from_vec(width as usize, height as usize, strip.into_raw());
+        let caption = caption.into();
+        match strip {
+            Ok(strip) => SampleFrame::from_rgb(caption, &strip),
+            Err(error) => Err(EvalError::Frame { caption, reason: error.to_string() }),
+        }
     }
 }
 
 /// The part of the frame around truth and estimate, with both drawn.
 fn picture(frame: &Frame, score: &FrameScore) -> Picture {
-    let view = view(frame.size(), score);
+    let (truth, estimate) = (&score.truth, &score.estimate);
+    drawn(frame, truth, estimate, &[(truth, TRUTH), (estimate, ESTIMATE)])
+}
+
+/// The part of the frame around two boxes, with some drawn.
+fn drawn(frame: &Frame, a: &Rectangle, b: &Rectangle, boxes: &[(&Rectangle, [u8; 3])]) -> Picture {
+    let view = view(frame.size(), a, b);
     let scale = f64::from(SIZE.0) / view.width;
     let mut picture = resize(&crop(frame, &view), SIZE.0, SIZE.1, FilterType::Triangle);
-    for (rectangle, color) in [(&score.truth, TRUTH), (&score.estimate, ESTIMATE)] {
+    for (rectangle, color) in boxes {
         let corner = |x: f64, y: f64| (((x - view.x) * scale) as i64, ((y - view.y) * scale) as i64);
         let start = corner(rectangle.x, rectangle.y);
         let end = corner(rectangle.x + rectangle.width, rectangle.y + rectangle.height);
-        outline(&mut picture, start, end, Rgb(color));
+        outline(&mut picture, start, end, Rgb(*color));
     }
     picture
 }
 
-/// What is shown: whole pixels inside the frame, of a picture's proportions as far as the frame has room.
-fn view((width, height): (usize, usize), score: &FrameScore) -> Rectangle {
-    let (a, b) = (&score.truth, &score.estimate);
+/// What is shown: whole pixels inside the frame, of a picture's proportions as far as the frame has room. Where both boxes
+/// don't fit, `a` is seen.
+fn view((width, height): (usize, usize), a: &Rectangle, b: &Rectangle) -> Rectangle {
     let (left, top) = (a.x.min(b.x), a.y.min(b.y));
     let (right, bottom) = ((a.x + a.width).max(b.x + b.width), (a.y + a.height).max(b.y + b.height));
     let proportion = f64::from(SIZE.0) / f64::from(SIZE.1);
@@ -80,7 +109,6 @@ fn view((width, height): (usize, usize), score: &FrameScore) -> Rectangle {
     let wanted = AROUND * (right - left).max((bottom - top) * proportion);
     let across = wanted.max(LEAST_ACROSS).min(largest);
     let down = across / proportion;
-    // Where both don't fit, the truth is what has to be seen.
     let (x, y) = match right - left <= across && bottom - top <= down {
         true => ((left + right) / 2.0, (top + bottom) / 2.0),
         false => (a.x + a.width / 2.0, a.y + a.height / 2.0),
@@ -126,7 +154,7 @@ mod tests {
             (Rectangle::new(300.0, 220.0, 20.0, 20.0), Rectangle::new(5.0, 5.0, 10.0, 10.0)),
             (Rectangle::new(0.0, 0.0, 320.0, 240.0), Rectangle::new(-50.0, -50.0, 900.0, 900.0)),
         ] {
-            let view = view(size, &score(truth, estimate));
+            let view = view(size, &truth, &estimate);
             assert!(view.x >= 0.0 && view.y >= 0.0 && view.x + view.width <= 321.0, "{view:?}");
             assert!(
                 view.y + view.height <= 241.0
@@ -142,6 +170,17 @@ mod tests {
         let picture = picture(&frame(), &score(truth, Rectangle { x: 140.0, ..truth }));
         let count = |color: [u8; 3]| picture.pixels().filter(|pixel| pixel.0 == color).count();
         assert!(count(TRUTH) > 50 && count(ESTIMATE) > 50 && count([90; 3]) > 1000);
+    }
+
+    #[test]
+    fn a_target_is_drawn_and_short_rows_are_kept_to_scale() {
+        let target = Rectangle::new(100.0, 100.0, 30.0, 20.0);
+        let picture = FilmPicture::of_target(&frame(), &target, [255, 64, 64]);
+        assert!(picture.0.pixels().filter(|pixel| pixel.0 == [255, 64, 64]).count() > 50);
+        assert_eq!(picture.0.dimensions(), SIZE);
+        assert!(FilmPicture::strip("one", &[picture]).is_ok());
+        // A guess that lies outside the frame is no reason to fail.
+        FilmPicture::of_target(&frame(), &Rectangle::new(-90.0, 900.0, 30.0, 20.0), [255, 64, 64]);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use super::directory::io_error;
 use super::{MANIFEST, ScaleTable};
 use crate::RuntimeError;
 use crate::graph::Schedule;
-use crate::stages::{FollowStart, TargetChoice};
+use crate::stages::{FollowStart, Pointer, TargetChoice};
 
 /// All that a replay needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -92,12 +92,22 @@ pub struct FlightTable {
 /// [`TargetChoice`] as a table.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct FollowTable {
-    /// The target: `[x, y, width, height]` in pixels.
-    #[serde(rename = "box")]
-    pub bounding_box: [f32; 4],
+    /// What was pointed at.
+    #[serde(flatten)]
+    pub target: PointerTable,
     /// When it was chosen.
     #[serde(flatten)]
     pub start: StartTable,
+}
+
+/// [`Pointer`] as a key.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PointerTable {
+    /// `[x, y, width, height]` in pixels.
+    Box([f32; 4]),
+    /// `[x, y]` in pixels.
+    Point([f32; 2]),
 }
 
 /// [`FollowStart`] as a key.
@@ -112,24 +122,31 @@ pub enum StartTable {
 
 impl From<&TargetChoice> for FollowTable {
     fn from(choice: &TargetChoice) -> Self {
-        let TargetChoice { bounding_box: b, start } = choice;
+        let TargetChoice { target, start } = choice;
+        let target = match target {
+            Pointer::Box(b) => PointerTable::Box([b.x, b.y, b.width, b.height]),
+            Pointer::Point(point) => PointerTable::Point(*point),
+        };
         let start = match start {
             FollowStart::Frame(number) => StartTable::FromFrame(*number),
             FollowStart::Seconds(seconds) => StartTable::FromSeconds(*seconds),
         };
-        Self { bounding_box: [b.x, b.y, b.width, b.height], start }
+        Self { target, start }
     }
 }
 
 impl FollowTable {
     /// The choice, to be made again.
     pub fn to_choice(self) -> TargetChoice {
-        let [x, y, width, height] = self.bounding_box;
+        let target = match self.target {
+            PointerTable::Box([x, y, width, height]) => Pointer::Box(BoundingBox::new(x, y, width, height)),
+            PointerTable::Point(point) => Pointer::Point(point),
+        };
         let start = match self.start {
             StartTable::FromFrame(number) => FollowStart::Frame(number),
             StartTable::FromSeconds(seconds) => FollowStart::Seconds(seconds),
         };
-        TargetChoice { bounding_box: BoundingBox::new(x, y, width, height), start }
+        TargetChoice { target, start }
     }
 }
 
@@ -260,9 +277,11 @@ mod tests {
 
     #[test]
     fn a_choice_survives_to_the_last_bit() {
-        for start in [FollowStart::Frame(17), FollowStart::Seconds(0.1 + 0.2)] {
-            let bounding_box = BoundingBox::new(0.1, 251.0, 1.0 / 3.0, 67.5);
-            let choice = TargetChoice { bounding_box, start };
+        let target = Pointer::Box(BoundingBox::new(0.1, 251.0, 1.0 / 3.0, 67.5));
+        for (target, start) in
+            [(target, FollowStart::Frame(17)), (Pointer::Point([0.7, 9.0]), FollowStart::Seconds(0.1 + 0.2))]
+        {
+            let choice = TargetChoice { target, start };
             let text = toml::to_string(&FollowTable::from(&choice)).unwrap();
             let table: FollowTable = toml::from_str(&text).unwrap();
             assert_eq!(table.to_choice(), choice, "{text}");

@@ -10,8 +10,8 @@ mod target;
 pub use admitted::{AdmittedRow, read_admitted};
 pub use directory::RunDirectory;
 pub use manifest::{
-    CameraTable, FlightTable, FollowTable, LensTable, Manifest, SourceTable, StartTable, VersionsTable,
-    VoTable,
+    CameraTable, FlightTable, FollowTable, LensTable, Manifest, PointerTable, SourceTable, StartTable,
+    VersionsTable, VoTable,
 };
 pub use scale::ScaleTable;
 pub(crate) use scale::write_scale_samples;

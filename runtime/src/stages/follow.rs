@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use geometry::{BoundingBox, Frame, Timestamp, Track, TrackState};
-use track::{TrackError, Tracker};
+use track::{TrackError, Tracker, object_at};
 
 use crate::graph::{Packet, Stage, StageError};
 
@@ -11,9 +11,45 @@ use crate::graph::{Packet, Stage, StageError};
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct TargetChoice {
     /// The target, in the pixels of the frame in which the choice takes effect.
-    pub bounding_box: BoundingBox,
+    pub target: Pointer,
     /// That frame.
     pub start: FollowStart,
+}
+
+/// How a target is pointed at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Pointer {
+    /// By the box around it.
+    Box(BoundingBox),
+    /// By a point on it, near its middle: see [`object_at`].
+    Point([f32; 2]),
+}
+
+impl Pointer {
+    /// The target's box in `frame`.
+    ///
+    /// # Errors
+    /// [`TrackError::Box`] for a point outside the frame; whether a box can be followed is for the follower to say.
+    pub fn in_frame(&self, frame: &Frame) -> Result<BoundingBox, TrackError> {
+        match *self {
+            Self::Box(bounding_box) => Ok(bounding_box),
+            Self::Point([x, y]) => object_at(frame, [x, y]).ok_or_else(|| {
+                let (width, height) = frame.size();
+                TrackError::Box { found: BoundingBox::new(x, y, 0.0, 0.0), width, height }
+            }),
+        }
+    }
+
+    /// Whether there can be a target in frames of this size: at least a pixel of it inside.
+    pub fn is_inside(&self, width: usize, height: usize) -> bool {
+        match *self {
+            Self::Box(bounding_box) => {
+                let visible = bounding_box.is_valid().then(|| bounding_box.clipped(width, height)).flatten();
+                visible.is_some_and(|visible| visible.width >= 1.0 && visible.height >= 1.0)
+            }
+            Self::Point([x, y]) => (0.0..width as f32).contains(&x) && (0.0..height as f32).contains(&y),
+        }
+    }
 }
 
 /// The frame in which a target is chosen.
@@ -176,7 +212,7 @@ impl FollowStage {
             follower.init(&seen_in, bounding_box)?;
             follower.update(frame)?
         } else if self.is_due(input) {
-            let bounding_box = self.choice.bounding_box;
+            let bounding_box = self.choice.target.in_frame(frame)?;
             follower.init(frame, bounding_box)?;
             Track { id: 0, stamp: frame.stamp, bounding_box, confidence: 1.0, state: TrackState::Confirmed }
         } else {
@@ -257,7 +293,7 @@ mod tests {
     }
 
     fn choice(start: FollowStart) -> TargetChoice {
-        TargetChoice { bounding_box: BoundingBox::new(5.0, 6.0, 8.0, 4.0), start }
+        TargetChoice { target: Pointer::Box(BoundingBox::new(5.0, 6.0, 8.0, 4.0)), start }
     }
 
     fn x(stage: &mut FollowStage, seq: u64) -> Option<f32> {
@@ -273,6 +309,35 @@ mod tests {
             let xs: Vec<_> = (0..6).map(|seq| x(&mut stage, seq)).collect();
             assert_eq!(xs, [None, None, None, Some(5.0), Some(6.0), Some(7.0)], "{start:?}");
         }
+    }
+
+    #[test]
+    fn a_point_stands_for_the_object_around_it() {
+        let choice = TargetChoice { target: Pointer::Point([10.0, 12.0]), start: FollowStart::Frame(0) };
+        let mut stage = FollowStage::new(factory(1.0).0, choice, TargetMemory::default());
+        // Nothing stands out in an even image: the smallest square around the point.
+        assert_eq!([0, 1].map(|seq| x(&mut stage, seq)), [Some(6.0), Some(7.0)]);
+    }
+
+    #[test]
+    fn pointers_are_checked_against_the_image() {
+        let of_box = |x, y, width, height| Pointer::Box(BoundingBox::new(x, y, width, height));
+        assert!(
+            [of_box(-5.0, 0.0, 9.0, 9.0), of_box(-9.0, -9.0, 99.0, 99.0), Pointer::Point([0.0, 23.9])]
+                .iter()
+                .all(|pointer| pointer.is_inside(32, 24))
+        );
+        let outside = [
+            of_box(32.0, 0.0, 9.0, 9.0),
+            of_box(-8.5, 0.0, 9.0, 9.0),
+            of_box(0.0, 0.0, 0.0, 9.0),
+            of_box(f32::NAN, 0.0, 9.0, 9.0),
+            Pointer::Point([32.0, 5.0]),
+            Pointer::Point([f32::NAN, 5.0]),
+        ];
+        assert!(outside.iter().all(|pointer| !pointer.is_inside(32, 24)));
+        let frame = packet(0).payload;
+        assert!(Pointer::Point([-1.0, 0.0]).in_frame(&frame).is_err());
     }
 
     #[test]

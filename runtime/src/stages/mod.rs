@@ -4,6 +4,6 @@ mod follow;
 mod odometry;
 
 pub use follow::{
-    FollowStage, FollowStart, Followed, Follower, FollowerFactory, Sight, TargetChoice, TargetMemory,
+    FollowStage, FollowStart, Followed, Follower, FollowerFactory, Pointer, Sight, TargetChoice, TargetMemory,
 };
 pub use odometry::{Anchor, Estimator, EstimatorFactory, OdometryStage, Registered};
