@@ -17,7 +17,7 @@ use vo::{ScaleSource, VisualOdometry, VoConfig};
 
 use crate::RuntimeError;
 use crate::graph::{
-    CancelFlag, Entrance, Graph, HungStage, Input, Limiter, Schedule, Supervision, Watch, process_cpu,
+    CancelFlag, Entrance, Graph, HungStage, Input, Limiter, Port, Schedule, Supervision, Watch, process_cpu,
 };
 #[cfg(feature = "viewer")]
 use crate::run::RECORDING;
@@ -26,13 +26,15 @@ use crate::run::{
 };
 use crate::sinks::files::{Disk, Storage};
 #[cfg(feature = "viewer")]
-use crate::sinks::{DEFAULT_VIEWER, RerunSink, RerunTarget, open_stream, spawn_viewer};
+use crate::sinks::{
+    DEFAULT_VIEWER, RerunSink, RerunTarget, SharedStream, TargetView, open_stream, spawn_viewer,
+};
 use crate::sinks::{
     Observer, Progress, ProgressSink, Recorder, RecorderInput, RecorderSink, TargetObserver, TargetSink,
 };
 use crate::stages::{
-    Anchor, EstimatorFactory, FollowStage, Followed, FollowerFactory, OdometryStage, TargetChoice,
-    TargetMemory,
+    Anchor, EstimatorFactory, FollowStage, Followed, FollowerFactory, OdometryStage, Registered,
+    TargetChoice, TargetMemory,
 };
 use crate::summary::{Ended, FlightSummary, SourceLog};
 
@@ -267,18 +269,7 @@ impl Flight {
         let progress = sinks.progress.clone();
         graph.sink("progress", odometry.block(ROOM), Supervision::default(), move || Ok(progress.clone()));
 
-        if let Some((choice, target)) = self.config.follow.zip(sinks.target.clone()) {
-            // Of a camera the tracker takes what it can: whatever ails it must not cost the odometry a frame.
-            let frames = if is_live { source.frames.latest() } else { source.frames.block(ROOM) };
-            let (follower, memory) = (Arc::clone(&self.follower), TargetMemory::default());
-            let deadline = Supervision::with_deadline(self.config.follow_deadline);
-            let followed = graph.stage(FOLLOW, frames, deadline, move || {
-                Ok(FollowStage::new(Arc::clone(&follower), choice, memory.clone()))
-            });
-            graph.sink("target", followed.block(RECORDER_ROOM), Supervision::default(), move || {
-                Ok(target.clone())
-            });
-        }
+        let followed = self.add_follower(&mut graph, &source.frames, is_live, sinks);
 
         if let Some(recorder) = sinks.recorder.clone() {
             let everything = Input::merged(
@@ -288,24 +279,70 @@ impl Flight {
             graph.sink("recorder", everything, Supervision::default(), move || Ok(recorder.clone()));
         }
 
-        #[cfg(feature = "viewer")]
+        self.add_views(&mut graph, &odometry, followed.as_ref(), sinks);
+        graph
+    }
+
+    /// The tracker, where there is something to follow.
+    fn add_follower(
+        &self,
+        graph: &mut Graph,
+        frames: &Port<Frame>,
+        is_live: bool,
+        sinks: &Sinks,
+    ) -> Option<Port<Followed>> {
+        let (choice, target) = self.config.follow.zip(sinks.target.clone())?;
+        // Of a camera the tracker takes what it can: whatever ails it must not cost the odometry a frame.
+        let frames = if is_live { frames.latest() } else { frames.block(ROOM) };
+        let (follower, memory) = (Arc::clone(&self.follower), TargetMemory::default());
+        let deadline = Supervision::with_deadline(self.config.follow_deadline);
+        let followed = graph.stage(FOLLOW, frames, deadline, move || {
+            Ok(FollowStage::new(Arc::clone(&follower), choice, memory.clone()))
+        });
+        graph.sink("target", followed.block(RECORDER_ROOM), Supervision::default(), move || {
+            Ok(target.clone())
+        });
+        Some(followed)
+    }
+
+    #[cfg(not(feature = "viewer"))]
+    fn add_views(&self, _: &mut Graph, _: &Port<Registered>, _: Option<&Port<Followed>>, _: &Sinks) {}
+
+    /// The recording, which shows everything, and the live viewer, which delays nothing.
+    #[cfg(feature = "viewer")]
+    fn add_views(
+        &self,
+        graph: &mut Graph,
+        odometry: &Port<Registered>,
+        followed: Option<&Port<Followed>>,
+        sinks: &Sinks,
+    ) {
+        let image_rate_hz = self.config.image_rate_hz;
         if let Some(stream) = sinks.recording.clone() {
-            let (truth, image_rate_hz) = (sinks.truth.clone(), self.config.image_rate_hz);
-            let open = move || Ok(RerunSink::new(stream.clone(), truth.clone(), image_rate_hz));
+            let shared = SharedStream::of(stream.clone());
+            if let Some(followed) = followed {
+                let open = TargetView::factory(&shared, image_rate_hz);
+                graph.sink("target recording", followed.block(ROOM), Supervision::default(), open);
+            }
+            let truth = sinks.truth.clone();
+            let open =
+                move || Ok(RerunSink::new(stream.clone(), shared.clone(), truth.clone(), image_rate_hz));
             graph.sink("recording", odometry.block(ROOM), Supervision::default(), open);
         }
-
-        #[cfg(feature = "viewer")]
         if let Some(target) = sinks.viewer.clone() {
+            let shared = SharedStream::default();
+            if let Some(followed) = followed {
+                let open = TargetView::factory(&shared, image_rate_hz);
+                graph.sink("target viewer", followed.latest(), Supervision::default(), open);
+            }
             // Opened on the viewer's own thread, which alone waits where nobody reads at the other end.
-            let (truth, image_rate_hz) = (sinks.truth.clone(), self.config.image_rate_hz);
+            let truth = sinks.truth.clone();
             let open = move || {
                 let stream = open_stream(&target, truth.as_ref())?;
-                Ok(RerunSink::new(stream, truth.clone(), image_rate_hz))
+                Ok(RerunSink::new(stream, shared.clone(), truth.clone(), image_rate_hz))
             };
             graph.sink("viewer", odometry.latest(), Supervision::default(), open);
         }
-        graph
     }
 
     fn open_sinks(&mut self, info: &SourceInfo) -> Result<Sinks, RuntimeError> {

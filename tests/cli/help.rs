@@ -12,6 +12,7 @@ fn every_command_explains_itself() {
         ("", "Exit codes"),
         ("demo", "--frames"),
         ("run", "KITTI sequence"),
+        ("run", "--follow-at"),
         ("replay", "--out"),
         ("eval", "odometry"),
         ("eval odometry", "--align"),

@@ -8,6 +8,7 @@ mod data_check;
 mod eval;
 mod eval_detection;
 mod eval_tracking;
+mod follow;
 mod help;
 mod model;
 mod replay;

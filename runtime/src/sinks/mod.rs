@@ -4,6 +4,8 @@ pub mod files;
 mod progress;
 mod recorder;
 mod target;
+#[cfg(feature = "viewer")]
+mod target_view;
 mod trajectory_log;
 #[cfg(feature = "viewer")]
 mod truth_fit;
@@ -14,5 +16,7 @@ pub use progress::{Observer, Progress, ProgressSink, Tally};
 pub use recorder::{Recorder, RecorderInput, RecorderSink};
 pub(crate) use recorder::{color_file, frame_file};
 pub use target::{TargetObserver, TargetSink, TargetTally};
+#[cfg(feature = "viewer")]
+pub use target_view::{SharedStream, TargetView};
 #[cfg(feature = "viewer")]
 pub use viewer::{DEFAULT_VIEWER, RerunSink, RerunTarget, open_stream, spawn_viewer};

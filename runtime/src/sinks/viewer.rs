@@ -18,6 +18,7 @@ use rerun::log::ChunkBatcherConfig;
 use rerun::{RecordingStream, RecordingStreamBuilder};
 use vo::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
 
+use super::target_view::SharedStream;
 use super::truth_fit::TruthFit;
 use crate::RuntimeError;
 use crate::graph::{Packet, Stage, StageError};
@@ -37,7 +38,7 @@ pub const DEFAULT_VIEWER: &str = rerun::DEFAULT_CONNECT_URL;
 
 const WORLD: &str = "world";
 const CAMERA: &str = "world/camera";
-const IMAGE: &str = "world/camera/image";
+pub(super) const IMAGE: &str = "world/camera/image";
 const GROUND_TRUTH: &str = "world/ground_truth";
 const TIME: &str = "time";
 const FRAME: &str = "frame";
@@ -61,7 +62,7 @@ const KEYFRAME: [u8; 3] = [255, 200, 60];
 /// Sends frames and odometry to a viewer.
 pub struct RerunSink {
     stream: RecordingStream,
-    epoch: Option<Timestamp>,
+    shared: SharedStream,
     pace: Pace,
     camera: Option<PinholeCamera>,
     piece: Vec<[f32; 3]>,
@@ -117,6 +118,7 @@ fn layout() -> Blueprint {
         plot("Latency (ms)", "plots/latency_ms").into(),
         plot("Inliers", "plots/inliers").into(),
         plot("State: 0 initialising, 1 lost, 2 tracking", "plots/state").into(),
+        plot("Confidence of the target", "plots/confidence").into(),
     ]);
     let left = Vertical::new([image.into(), plots.into()]).with_row_shares(vec![3.0, 2.0]);
     Blueprint::new(Horizontal::new([left.into(), world.into()]).with_column_shares(vec![1.0, 1.0]))
@@ -131,7 +133,8 @@ fn send_static(stream: &RecordingStream, truth: Option<&Trajectory>) -> rerun::R
     let lines = rerun::SeriesLines::new();
     stream.log_static("plots/latency_ms", &lines.clone().with_names(["source to odometry"]))?;
     stream.log_static("plots/inliers", &lines.clone().with_names(["inliers", "tracks"]))?;
-    stream.log_static("plots/state", &lines.with_names(["state"]))?;
+    stream.log_static("plots/state", &lines.clone().with_names(["state"]))?;
+    stream.log_static("plots/confidence", &lines.with_names(["confidence"]))?;
     let Some(truth) = truth else { return Ok(()) };
     let path = truth.poses().iter().map(position);
     let strip = rerun::LineStrips3D::new([path.collect::<Vec<_>>()]).with_colors([TRUTH]);
@@ -141,11 +144,18 @@ fn send_static(stream: &RecordingStream, truth: Option<&Trajectory>) -> rerun::R
 impl RerunSink {
     /// A sink on an open stream, which is sent `image_rate_hz` images a second at most. Clones of the stream go on where
     /// this one ends. `truth` is laid over the estimate, whose unit of length nobody knows.
-    pub fn new(stream: RecordingStream, truth: Option<Trajectory>, image_rate_hz: f64) -> Self {
+    /// Other sinks find the stream in `shared`.
+    pub fn new(
+        stream: RecordingStream,
+        shared: SharedStream,
+        truth: Option<Trajectory>,
+        image_rate_hz: f64,
+    ) -> Self {
         let piece = Vec::with_capacity(PIECE + 1);
+        shared.open(stream.clone());
         Self {
             stream,
-            epoch: None,
+            shared,
             pace: Pace::new(image_rate_hz),
             camera: None,
             piece,
@@ -153,13 +163,6 @@ impl RerunSink {
             tails: BTreeMap::new(),
             truth: truth.map(TruthFit::new),
         }
-    }
-
-    fn set_time(&mut self, seq: u64, stamp: Timestamp) {
-        let epoch = *self.epoch.get_or_insert(stamp);
-        let since = Duration::from_nanos((stamp.as_nanos() - epoch.as_nanos()).max(0).unsigned_abs());
-        self.stream.set_time(TIME, since);
-        self.stream.set_time_sequence(FRAME, i64::try_from(seq).unwrap_or(i64::MAX));
     }
 
     fn send_pose(&mut self, odometry: &Odometry) -> rerun::RecordingStreamResult<()> {
@@ -240,7 +243,7 @@ impl RerunSink {
 
     fn send_image(&mut self, registered: &Registered) -> Result<(), StageError> {
         let frame = &registered.frame;
-        let factor = frame.size().0.div_ceil(LONGEST_ROW).max(1);
+        let factor = reduction(frame);
         let (jpeg, width, height) = encode(frame, factor)?;
         if self.camera.as_ref() != Some(&frame.camera) {
             self.stream.log(IMAGE, &pinhole(&frame.camera.resized(width, height)?))?;
@@ -275,7 +278,7 @@ impl Stage for RerunSink {
 
     fn process(&mut self, input: &Packet<Registered>) -> Result<Option<()>, StageError> {
         let registered = &input.payload;
-        self.set_time(input.seq, input.stamp);
+        set_time(&self.stream, self.shared.epoch(input.stamp), input.seq, input.stamp);
         self.send_pose(&registered.odometry)?;
         self.place_truth(&registered.odometry)?;
         self.send_map(&registered.odometry.points, &registered.odometry.keyframes)?;
@@ -302,9 +305,21 @@ impl Stage for RerunSink {
     }
 }
 
+/// What follows on `stream` belongs to this moment, `epoch` being time 0.
+pub(super) fn set_time(stream: &RecordingStream, epoch: Timestamp, seq: u64, stamp: Timestamp) {
+    let since = Duration::from_nanos((stamp.as_nanos() - epoch.as_nanos()).max(0).unsigned_abs());
+    stream.set_time(TIME, since);
+    stream.set_time_sequence(FRAME, i64::try_from(seq).unwrap_or(i64::MAX));
+}
+
+/// By how much a frame is reduced to be sent.
+pub(super) fn reduction(frame: &Frame) -> usize {
+    frame.size().0.div_ceil(LONGEST_ROW).max(1)
+}
+
 /// Says when the next image is due: by the stamps, so that a replay shows the same.
 #[derive(Debug)]
-struct Pace {
+pub(super) struct Pace {
     /// `None` where no image is wanted.
     period_nanos: Option<i64>,
     /// The last image, and when the next is due.
@@ -313,12 +328,12 @@ struct Pace {
 
 impl Pace {
     /// `rate_hz` images a second at most; 0 for none.
-    fn new(rate_hz: f64) -> Self {
+    pub(super) fn new(rate_hz: f64) -> Self {
         let period_nanos = (rate_hz > 0.0).then(|| (1e9 / rate_hz) as i64);
         Self { period_nanos, last_and_next: None }
     }
 
-    fn is_due(&mut self, stamp: Timestamp) -> bool {
+    pub(super) fn is_due(&mut self, stamp: Timestamp) -> bool {
         let (Some(period), now) = (self.period_nanos, stamp.as_nanos()) else { return false };
         let (last, next) = self.last_and_next.unwrap_or((now, now));
         // Stamps that go back begin anew.
