@@ -14,7 +14,7 @@ const MAY_USE: &[(&str, &[&str], &[&str])] = &[
     ("nn", &["geometry"], &[]),
     ("datasets", &["geometry"], &[]),
     ("eval", &["geometry"], &[]),
-    ("track", &["geometry"], &["datasets"]),
+    ("track", &["geometry"], &["datasets", "eval"]),
     ("vo", &["geometry", "nn"], &["datasets", "eval"]),
     ("detect", &["geometry", "nn"], &["datasets", "eval"]),
     ("runtime", &["geometry", "nn", "datasets", "eval", "track", "vo", "detect"], &[]),
