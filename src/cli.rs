@@ -44,7 +44,7 @@ files are incomplete; 70 a stage hung for good.";
 pub(crate) enum Command {
     /// Fly a synthetic world end to end and show what comes out
     Demo(DemoArgs),
-    /// Run odometry on a dataset, a folder of images, a video or a camera
+    /// Run odometry on a dataset, a folder of images, a video or a camera, and follow a target in it
     Run(RunArgs),
     /// Fly a recorded run again, frame by frame the same
     Replay(ReplayArgs),

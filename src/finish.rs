@@ -268,9 +268,9 @@ impl Landed<'_> {
         format!("{}\n{}{unit}\n{files}", self.title, figures_table(&figures))
     }
 
-    /// Whether a target was followed, which needs no trajectory.
-    fn has_followed(&self) -> bool {
-        self.summary.target.is_some_and(|target| target.frames > 0)
+    /// Whether there is what was asked for: a target that was followed, which needs no trajectory, or else a trajectory.
+    fn has_result(&self) -> bool {
+        self.summary.target.map_or(self.summary.tracked_frames > 0, |target| target.frames > 0)
     }
 
     fn exit_code(&self) -> ExitCode {
@@ -281,9 +281,7 @@ impl Landed<'_> {
         }
         match &summary.ended {
             Ended::Hung(_) => ExitCode::from(HUNG as u8),
-            Ended::EndOfSource if summary.tracked_frames == 0 && !self.has_followed() => {
-                ExitCode::from(INCOMPLETE)
-            }
+            Ended::EndOfSource if !self.has_result() => ExitCode::from(INCOMPLETE),
             _ if summary.is_clean() => ExitCode::SUCCESS,
             _ => ExitCode::from(INCOMPLETE),
         }

@@ -82,7 +82,7 @@ fn what_makes_no_target_is_told_and_nothing_is_touched() {
 fn a_start_behind_the_end_is_told() {
     let lab = Lab::with_world();
     let outcome =
-        lab.kestrel(&format!("run {SEQUENCE} --follow 99,80 --follow-at 900 --out out")).expect_code(0);
+        lab.kestrel(&format!("run {SEQUENCE} --follow 99,80 --follow-at 900 --out out")).expect_code(3);
     outcome.says(&["nothing was followed"]);
     assert!(rows(&lab, "out").iter().all(|row| row[7] == "waiting"));
 }
