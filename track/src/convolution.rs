@@ -97,6 +97,19 @@ impl FilterLearner {
         self.is_new = false;
     }
 
+    /// Goes back to a filter that was learnt earlier.
+    pub(crate) fn recall(&mut self, template: &Template) {
+        let bins = self.fourier.bins();
+        for channel in 0..self.channels {
+            self.plane.fill(0.0);
+            for index in 0..self.weight.len() {
+                let place = place_of(index, self.support, self.fourier.side());
+                self.plane[place] = template.values[index * self.channels + channel];
+            }
+            self.fourier.forward(&mut self.plane, &mut self.filter[channel * bins..(channel + 1) * bins]);
+        }
+    }
+
     fn take_sample(&mut self, map: &FeatureMap) {
         let bins = self.fourier.bins();
         for channel in 0..self.channels {
@@ -145,8 +158,7 @@ impl FilterLearner {
 
     /// The filter nearest to the fitted one that is zero outside the template, and how far they differ.
     fn constrain(&mut self, penalty: f32, template: &mut Template) {
-        let (bins, side) = (self.fourier.bins(), self.fourier.side());
-        let [width, height] = self.support;
+        let bins = self.fourier.bins();
         for channel in 0..self.channels {
             let range = channel * bins..(channel + 1) * bins;
             let (solved, dual) = (&mut self.solved[range.clone()], &mut self.dual[range.clone()]);
@@ -156,10 +168,7 @@ impl FilterLearner {
             std::mem::swap(&mut self.plane, &mut self.fitted);
             self.plane.fill(0.0);
             for (index, weight) in self.weight.iter().enumerate() {
-                // A filter is convolved with, a template correlated: one is the other reversed.
-                let (x, y) = (index % width, index / width);
-                let at = |v: usize, size: usize| (side + size / 2 - v) % side;
-                let place = at(y, height) * side + at(x, width);
+                let place = place_of(index, self.support, self.fourier.side());
                 let value = self.fitted[place] * penalty / (penalty + weight);
                 self.plane[place] = value;
                 template.values[index * self.channels + channel] = value;
@@ -169,6 +178,13 @@ impl FilterLearner {
             dual.iter_mut().zip(&*filter).for_each(|(dual, filter)| *dual -= filter);
         }
     }
+}
+
+/// Where in a plane of `side` a template's cell lies: a filter is convolved with, a template correlated, so that one is the
+/// other reversed.
+fn place_of(index: usize, [width, height]: [usize; 2], side: usize) -> usize {
+    let at = |v: usize, size: usize| (side + size / 2 - v) % side;
+    at(index / width, height) * side + at(index % width, width)
 }
 
 /// What the filter should answer: 1 at the target, falling off around it.
