@@ -35,7 +35,7 @@ const VARIANTS: [(&str, Switch); 15] = [
 ];
 
 /// Most frames of a sequence.
-const MAX_FRAMES: usize = 250;
+const MAX_FRAMES: usize = 500;
 /// A confidence of so much is believed.
 const TRUSTED: f32 = 0.5;
 /// An overlap of more than this holds the target.

@@ -211,7 +211,7 @@ impl Target {
         self.predict(instruments, frame, motion);
         let is_sought = instruments.config.redetection && self.doubtful_frames >= SOUGHT_AFTER;
         if is_sought && let Some(found) = self.seek(instruments, frame) {
-            self.recall();
+            self.recall(&instruments.config);
             self.accept(instruments, frame, &found);
             return self.report(found.confidence);
         }
@@ -289,9 +289,13 @@ impl Target {
     }
 
     /// Forgets what was learnt since there was doubt.
-    fn recall(&mut self) {
-        self.filters.recall(&self.kept.convolution_stream.template);
-        self.kernel.recall(&self.kept.kernel_stream.template);
+    fn recall(&mut self, config: &TrackerConfig) {
+        if config.convolution_stream {
+            self.filters.recall(&self.kept.convolution_stream.template);
+        }
+        if config.kernel_stream {
+            self.kernel.recall(&self.kept.kernel_stream.template);
+        }
         self.aim = self.kept.clone();
         (self.place.size, self.place.step) = (self.anchor.size, self.anchor.step);
         (self.unseen_frames, self.doubtful_frames, self.probation) = (0, 0, PROBATION);

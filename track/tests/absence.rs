@@ -23,8 +23,12 @@ struct Said {
 }
 
 /// Follows a target; `at` says where it is, `show` makes the frame.
-fn follow(at: impl Fn(usize) -> Option<BoundingBox>, show: impl Fn(usize) -> Frame) -> Said {
-    let mut tracker = Tracker::new(TrackerConfig::default());
+fn follow(
+    config: TrackerConfig,
+    at: impl Fn(usize) -> Option<BoundingBox>,
+    show: impl Fn(usize) -> Frame,
+) -> Said {
+    let mut tracker = Tracker::new(config);
     tracker.init(&show(0), at(0).unwrap()).unwrap();
     let (mut absent, mut held, mut back) = (Vec::new(), Vec::new(), Vec::new());
     for i in 1..FRAMES {
@@ -59,16 +63,21 @@ fn covered(frame: &Frame, wall: &BoundingBox) -> RgbImage {
     })
 }
 
-#[test]
-fn a_target_behind_a_wall_is_not_believed_in_and_found_when_it_comes_out() {
+/// A target that passes behind a wall.
+fn pass_behind_wall(config: TrackerConfig) -> Said {
     // A third of it is hidden from frame 36, all from 47, some till 69.
     let at = |i: usize| BoundingBox::new(40.0 + 2.2 * i as f32, 100.0, 34.0, 24.0);
     let wall = BoundingBox::new(142.0, 60.0, 46.0, 110.0);
     let seen = |i: usize| (!ABSENT.contains(&i)).then(|| at(i));
-    let said = follow(seen, |i| {
+    follow(config, seen, |i| {
         let open = frame(i, Scene { target: Some(at(i)), camera: (0.0, 0.0) });
         frame_of(i, covered(&open, &wall))
-    });
+    })
+}
+
+#[test]
+fn a_target_behind_a_wall_is_not_believed_in_and_found_when_it_comes_out() {
+    let said = pass_behind_wall(TrackerConfig::default());
     assert!(said.doubted < 0.1, "{}", said.doubted);
     assert!(said.regained.is_some_and(|frames| frames <= 8), "{:?}", said.regained);
     // As long as a strip of it shows it may be believed in.
@@ -86,7 +95,9 @@ fn a_target_that_the_camera_turns_from_is_not_believed_in_and_found_when_it_turn
         let visible = at(i).clipped(SIZE.0, SIZE.1).map_or(0.0, |b| b.area() / at(i).area());
         (visible > 0.3).then(|| at(i))
     };
-    let said = follow(seen, |i| frame(i, Scene { target: Some(at(i)), camera: camera(i) }));
+    let said = follow(TrackerConfig::default(), seen, |i| {
+        frame(i, Scene { target: Some(at(i)), camera: camera(i) })
+    });
     assert!(said.doubted < 0.1, "{}", said.doubted);
     assert!(said.regained.is_some_and(|frames| frames <= 12), "{:?}", said.regained);
     assert!(said.trusted < 0.1, "{}", said.trusted);
@@ -96,6 +107,19 @@ fn a_target_that_the_camera_turns_from_is_not_believed_in_and_found_when_it_turn
 fn a_target_that_is_gone_is_not_believed_in_again() {
     let at = |i: usize| BoundingBox::new(150.0, 100.0 - 3.3 * i as f32, 34.0, 24.0);
     let seen = |i: usize| (at(i).y > -16.0).then(|| at(i));
-    let said = follow(seen, |i| frame(i, Scene { target: Some(at(i)), camera: (0.0, 0.0) }));
+    let said = follow(TrackerConfig::default(), seen, |i| {
+        frame(i, Scene { target: Some(at(i)), camera: (0.0, 0.0) })
+    });
     assert!(said.trusted < 0.1 && said.doubted < 0.1, "{}, {}", said.trusted, said.doubted);
+}
+
+#[test]
+fn one_stream_alone_does_not_believe_in_the_wall_either() {
+    let alone: [fn(&mut TrackerConfig); 2] = [|c| c.kernel_stream = false, |c| c.convolution_stream = false];
+    for (which, switch) in alone.into_iter().enumerate() {
+        let mut config = TrackerConfig::default();
+        switch(&mut config);
+        let said = pass_behind_wall(config);
+        assert!(said.trusted < 0.3 && said.doubted < 0.1, "{which}: {}, {}", said.trusted, said.doubted);
+    }
 }
