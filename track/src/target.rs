@@ -209,8 +209,12 @@ impl Target {
     ) -> Found {
         self.frames += 1;
         self.predict(instruments, frame, motion);
-        let is_sought = instruments.config.redetection && self.doubtful_frames >= SOUGHT_AFTER;
-        if is_sought && let Some(found) = self.seek(instruments, frame) {
+        let mut is_sought = instruments.config.redetection && self.doubtful_frames >= SOUGHT_AFTER;
+        let found = if is_sought { self.seek(instruments, frame) } else { None };
+        if found.is_some_and(|found| self.is_here(&found)) {
+            // What was known before there was doubt is where the target was followed to: there was no reason to doubt.
+            (self.doubtful_frames, is_sought) = (0, false);
+        } else if let Some(found) = found.filter(|found| self.is_clearly_better(found)) {
             self.recall(&instruments.config);
             self.accept(instruments, frame, &found);
             return self.report(found.confidence);
@@ -276,8 +280,19 @@ impl Target {
             (glimpse.confidence >= GLIMPSED).then(|| self.look(instruments, frame, glimpse.place()))
         });
         std::mem::swap(&mut self.aim, &mut self.kept);
-        let least = CLEARLY * odds(self.last_confidence);
-        found.filter(|found| found.confidence >= FOUND && odds(found.confidence) >= least)
+        found.filter(|found| found.confidence >= FOUND)
+    }
+
+    /// Whether `found` is what is being followed.
+    fn is_here(&self, found: &Sighting) -> bool {
+        let (here, there) = (self.place.center, found.place().center);
+        self.unseen_frames == 0
+            && (0..2).all(|axis| (here[axis] - there[axis]).abs() < 0.5 * self.place.size[axis])
+    }
+
+    /// Whether `found` is so much surer than what is being followed that the target must be there.
+    fn is_clearly_better(&self, found: &Sighting) -> bool {
+        odds(found.confidence) >= CLEARLY * odds(self.last_confidence)
     }
 
     /// Where to seek: where the target was last seen, and from time to time farther away.
