@@ -41,9 +41,9 @@ impl History {
 /// Constant, and weights of how usual the answer is, the likeness in shape and the distance in colour.
 const LOGISTIC: [f32; 4] = [-2.0, 4.0, 5.0, -12.0];
 
-/// How sure it is that what was found is the target, in `[0, 1]`, if one is as likely as the other beforehand: a logistic
-/// regression on whether the true box was overlapped by more than half or not at all, over the frames of all sequences in
-/// `docs/tracking.md`. `usual` is what [`History::judge`] says.
+/// How sure it is that what was found is the target, in `[0, 1]`, if one is as likely as the other beforehand. The weights are
+/// near those of logistic regressions on whether the true box was overlapped by more than half or not at all, over the
+/// frames of all sequences in `docs/tracking.md`. `usual` is what [`History::judge`] says.
 pub(crate) fn confidence(usual: f32, likeness: Likeness) -> f32 {
     let [constant, by_usual, by_shape, by_colour] = LOGISTIC;
     let sum = constant + by_usual * usual + by_shape * likeness.shape + by_colour * likeness.colour_distance;
