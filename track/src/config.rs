@@ -25,6 +25,8 @@ pub struct TrackerConfig {
     pub occlusion_gate: bool,
     /// A lost target is sought in a window that grows.
     pub redetection: bool,
+    /// What is found is compared with how the target looked while there was no doubt.
+    pub long_memory: bool,
     /// The camera's own motion is measured, and the search begins where it took the target.
     pub ego_motion: bool,
     /// Learns from every so many frames.
@@ -45,6 +47,7 @@ impl Default for TrackerConfig {
             aspect: false,
             occlusion_gate: true,
             redetection: true,
+            long_memory: true,
             ego_motion: true,
             learning_interval: 2,
         }

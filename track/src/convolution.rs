@@ -13,8 +13,9 @@ use crate::fourier::Fourier;
 use crate::response::Template;
 use crate::simd::vectorized;
 
-/// Pull towards the filter before.
-const TEMPORAL: f32 = 2.0;
+/// Pull towards the filter before. This and the weights below are shares of the mean power of the features over all
+/// frequencies, so that the solver takes the same way whatever their strength.
+const TEMPORAL: f32 = 9.0;
 /// Steps of the solver for one frame.
 const ITERATIONS: usize = 2;
 /// Steps of the solver for the first frame.
@@ -22,9 +23,9 @@ const FIRST_ITERATIONS: usize = 5;
 /// First weight of the constraint that both filters agree.
 const PENALTY: f32 = 1.0;
 /// Its growth from step to step.
-const PENALTY_GROWTH: f32 = 10.0;
+const PENALTY_GROWTH: f32 = 5.0;
 /// Weight of a filter's own size inside the target, and at the edge of its surroundings.
-const RIDGE: [f32; 2] = [1e-2, 1.0];
+const RIDGE: [f32; 2] = [0.045, 4.5];
 
 /// Learns filters for a target at cell `side / 2` of its maps.
 #[derive(Debug)]
@@ -83,18 +84,32 @@ impl FilterLearner {
     /// Learns from `map` and writes the filter as a template to correlate with.
     pub(crate) fn learn(&mut self, map: &FeatureMap, template: &mut Template) {
         self.take_sample(map);
+        let strength = self.mean_power();
         let (temporal, iterations) =
-            if self.is_new { (0.0, FIRST_ITERATIONS) } else { (TEMPORAL, ITERATIONS) };
+            if self.is_new { (0.0, FIRST_ITERATIONS) } else { (TEMPORAL * strength, ITERATIONS) };
         *template = Template::zeros(self.support, self.channels);
         self.dual.fill(Complex32::default());
         let previous = self.filter.clone();
-        let mut penalty = PENALTY;
+        let mut penalty = PENALTY * strength;
         for _ in 0..iterations {
             vectorized(|| self.fit(&previous, temporal, penalty));
-            self.constrain(penalty, template);
+            self.constrain(penalty, strength, template);
             penalty *= PENALTY_GROWTH;
         }
         self.is_new = false;
+    }
+
+    /// Goes back to a filter that was learnt earlier.
+    pub(crate) fn recall(&mut self, template: &Template) {
+        let bins = self.fourier.bins();
+        for channel in 0..self.channels {
+            self.plane.fill(0.0);
+            for index in 0..self.weight.len() {
+                let place = place_of(index, self.support, self.fourier.side());
+                self.plane[place] = template.values[index * self.channels + channel];
+            }
+            self.fourier.forward(&mut self.plane, &mut self.filter[channel * bins..(channel + 1) * bins]);
+        }
     }
 
     fn take_sample(&mut self, map: &FeatureMap) {
@@ -110,6 +125,12 @@ impl FilterLearner {
         for sample in self.sample.chunks_exact(bins) {
             self.power.iter_mut().zip(sample).for_each(|(sum, value)| *sum += value.norm_sqr());
         }
+    }
+
+    /// Mean power of the sample's features over all frequencies, by the scale of the solver's equations.
+    fn mean_power(&self) -> f32 {
+        let sum: f32 = self.power.iter().sum();
+        (sum / (self.power.len() * self.plane.len()) as f32).max(1e-9)
     }
 
     /// The filter that answers best, near the one before and the constrained one: a rank-one system for each frequency,
@@ -144,9 +165,8 @@ impl FilterLearner {
     }
 
     /// The filter nearest to the fitted one that is zero outside the template, and how far they differ.
-    fn constrain(&mut self, penalty: f32, template: &mut Template) {
-        let (bins, side) = (self.fourier.bins(), self.fourier.side());
-        let [width, height] = self.support;
+    fn constrain(&mut self, penalty: f32, strength: f32, template: &mut Template) {
+        let bins = self.fourier.bins();
         for channel in 0..self.channels {
             let range = channel * bins..(channel + 1) * bins;
             let (solved, dual) = (&mut self.solved[range.clone()], &mut self.dual[range.clone()]);
@@ -156,11 +176,8 @@ impl FilterLearner {
             std::mem::swap(&mut self.plane, &mut self.fitted);
             self.plane.fill(0.0);
             for (index, weight) in self.weight.iter().enumerate() {
-                // A filter is convolved with, a template correlated: one is the other reversed.
-                let (x, y) = (index % width, index / width);
-                let at = |v: usize, size: usize| (side + size / 2 - v) % side;
-                let place = at(y, height) * side + at(x, width);
-                let value = self.fitted[place] * penalty / (penalty + weight);
+                let place = place_of(index, self.support, self.fourier.side());
+                let value = self.fitted[place] * penalty / (penalty + strength * weight);
                 self.plane[place] = value;
                 template.values[index * self.channels + channel] = value;
             }
@@ -169,6 +186,13 @@ impl FilterLearner {
             dual.iter_mut().zip(&*filter).for_each(|(dual, filter)| *dual -= filter);
         }
     }
+}
+
+/// Where in a plane of `side` a template's cell lies: a filter is convolved with, a template correlated, so that one is the
+/// other reversed.
+fn place_of(index: usize, [width, height]: [usize; 2], side: usize) -> usize {
+    let at = |v: usize, size: usize| (side + size / 2 - v) % side;
+    at(index / width, height) * side + at(index % width, width)
 }
 
 /// What the filter should answer: 1 at the target, falling off around it.
@@ -237,6 +261,23 @@ mod tests {
             assert!(error < 0.2 && peak > 0.0, "{shift:?}: {found:?}, {peak}");
             assert!(answer.peak_to_energy() > 20.0, "{}", answer.peak_to_energy());
         }
+    }
+
+    #[test]
+    fn the_strength_of_the_features_changes_that_of_the_filter_alone() {
+        let learnt = |strength: f32| {
+            let mut learner = FilterLearner::new(SIDE, CHANNELS, [9, 7], [7.0, 5.0], 0.8);
+            let mut template = Template::default();
+            for shift in [[0, 0], [1, 0]] {
+                let mut map = scene(shift);
+                map.values.iter_mut().for_each(|value| *value *= strength);
+                learner.learn(&map, &mut template);
+            }
+            template.values
+        };
+        let (weak, strong) = (learnt(0.1), learnt(3.0));
+        let largest = strong.iter().fold(0.0_f32, |most, value| most.max(value.abs()));
+        assert!(weak.iter().zip(&strong).all(|(weak, strong)| (weak / 30.0 - strong).abs() < 1e-3 * largest));
     }
 
     #[test]

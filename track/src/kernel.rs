@@ -92,6 +92,12 @@ impl KernelLearner {
         mixed
     }
 
+    /// Goes back to a template that was learnt earlier.
+    pub(crate) fn recall(&mut self, template: &Template) {
+        self.slow.clone_from(template);
+        self.fast.clone_from(template);
+    }
+
     /// The answer from those of the parts: each part may be found where another one belongs.
     pub(crate) fn answer(&self, template: &Template, parts: &[Response; PART_COUNT], out: &mut Response) {
         *out = Response::zeros(parts[0].reach);

@@ -4,6 +4,7 @@
 //! how the camera moved the image as an [`ImageMotion`], where that is known. Boxes count from the edge of the first pixel:
 //! the pixel in the corner reaches from 0 to 1.
 
+mod aim;
 mod confidence;
 mod config;
 mod convolution;
@@ -13,15 +14,19 @@ mod features;
 mod fourier;
 mod image_motion;
 mod kernel;
+mod memory;
 mod multi;
 mod object;
+mod place;
 mod pooling;
 mod response;
+mod search;
 mod simd;
 mod size;
 mod stream;
 mod target;
 mod tracker;
+mod trial;
 
 pub use config::TrackerConfig;
 pub use error::TrackError;

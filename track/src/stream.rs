@@ -9,7 +9,7 @@ const MEMORY_RATE: f32 = 0.05;
 const AGREEMENT_CELLS: f32 = 1.5;
 
 /// A template with the answers of its parts to the last map.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Stream {
     /// What is looked for.
     pub(crate) template: Template,

@@ -5,21 +5,22 @@ use std::sync::Arc;
 use geometry::{BoundingBox, Frame, GrayImage, TrackState};
 
 use crate::ImageMotion;
-use crate::confidence::History;
+use crate::aim::{Aim, Sighting};
+use crate::confidence::{confidence, odds};
 use crate::config::TrackerConfig;
 use crate::convolution::FilterLearner;
 use crate::ego_motion::EgoMotion;
-use crate::features::{CELL, Extractor, FeatureMap, Projection};
+use crate::features::{Extractor, FeatureMap, Projection};
 use crate::kernel::KernelLearner;
+use crate::memory::{Memory, View};
+use crate::place::{Place, SIDE};
 use crate::pooling::pool;
 use crate::response::Response;
+use crate::search::Search;
 use crate::size::{Axis, SizeEstimator};
-use crate::stream::{Stream, fuse};
+use crate::stream::fuse;
+use crate::trial::Trial;
 
-/// Cells along each axis of the map that is searched.
-const SIDE: usize = 48;
-/// Cells that a target of equal sides has along each.
-const TARGET_CELLS: f32 = 11.0;
 /// A template beside its target.
 const CONTEXT: f32 = 1.3;
 /// Largest and smallest side of a template, in cells.
@@ -52,19 +53,39 @@ const SIZE_RATE: f32 = 0.025;
 const LEAST_SIDE: f32 = 4.0;
 /// Least and largest size against the first.
 const SIZE_RANGE: std::ops::Range<f32> = 0.1..10.0;
-/// Likeness above which a frame is learnt from, and above which its position is believed.
+/// How usual an answer must be for a frame to be learnt from, and for its position to be followed.
 const LEARN: f32 = 0.5;
-const BELIEVE: f32 = 0.3;
-/// Likeness at which a lost target counts as found again.
-const FOUND: f32 = 0.55;
-/// Doubtful frames in a row after which a target is lost.
+const FOLLOW: f32 = 0.3;
+/// Confidence from which on there is no doubt.
+const SURE: f32 = 0.5;
+/// How usual the answer must be once a target is lost.
+const REGAIN: f32 = 0.55;
+/// Confidence from which on a look may be remembered.
+const CERTAIN: f32 = 0.9;
+/// Confidence at which a doubted target counts as found elsewhere, and how much better than where it was thought to be the odds
+/// must be.
+const FOUND: f32 = 0.6;
+const CLEARLY: f32 = 50.0;
+/// Confidence at which it is worth to look more closely.
+const GLIMPSED: f32 = 0.2;
+/// Frames in a row without a usual answer after which the target is no longer followed.
 const LOST_AFTER: u32 = 3;
-/// Frames for which a target that is not seen is thought to keep its speed.
-const COASTING: u32 = 12;
+/// Frames of doubt in a row after which the target is also sought elsewhere.
+const SOUGHT_AFTER: u32 = 3;
+/// Seeks farther away in every so many frames while something usual is followed.
+const FAR_INTERVAL: u32 = 4;
+/// Frames for which a target that is not seen, or is doubted, is thought to keep its speed.
+const COASTING: (u32, u32) = (12, 30);
+/// Frames after the target was found again in which nothing is learnt.
+const PROBATION: u32 = 5;
 /// Share of a new frame in the speed.
 const SPEED_RATE: f32 = 0.2;
-/// Rings of windows around the last place, the farthest that is sought.
-const RINGS: u32 = 4;
+/// What lies this share of the target's sides away is something else.
+const BESIDE: f32 = 0.7;
+/// From one window of the search to the next, as a share of what is seen in each.
+const PITCH: f32 = 0.8;
+/// How far outside the image a target is thought to be, in windows.
+const OUTSIDE: f32 = 2.0;
 
 /// Buffers and settings that outlive a target.
 #[derive(Debug)]
@@ -94,75 +115,36 @@ pub(crate) struct Found {
 pub(crate) struct Target {
     place: Place,
     first_step: f32,
-    velocity: [f32; 2],
     projection: Projection,
     map: FeatureMap,
     reach: usize,
     prior: Vec<f32>,
     filters: FilterLearner,
     kernel: KernelLearner,
-    convolution_stream: Stream,
-    kernel_stream: Stream,
+    /// What is looked for.
+    aim: Aim,
+    /// What was looked for before there was doubt.
+    kept: Aim,
+    aim_on_trial: Trial<Aim>,
     fused: Response,
     sizes: Vec<SizeEstimator>,
-    history: History,
+    memory: Memory,
+    /// Cells that the target covers along each axis.
+    cells: [f32; 2],
+    /// Where it was when there was last no doubt, moved along with the camera and for a while with its own speed.
+    anchor: Place,
+    search: Search,
     previous: Arc<GrayImage>,
     learnt_frames: u64,
     frames: u64,
+    /// Frames in a row without a usual answer.
+    unseen_frames: u32,
+    /// Frames in a row with doubt.
     doubtful_frames: u32,
-}
-
-/// Where a target is and how large.
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    /// In pixels; the first pixel has its centre at the origin.
-    center: [f32; 2],
-    /// Width and height in pixels.
-    size: [f32; 2],
-    /// Pixels from one sample to the next.
-    step: f32,
-}
-
-impl Place {
-    fn of(target: BoundingBox) -> Self {
-        let (x, y) = target.center();
-        // Boxes count from the edge of the first pixel.
-        let center = [x - 0.5, y - 0.5];
-        let size = [target.width, target.height];
-        Self { center, size, step: (size[0] * size[1]).sqrt() / (TARGET_CELLS * CELL as f32) }
-    }
-
-    /// Pixels from one cell to the next.
-    fn cell(&self) -> f32 {
-        self.step * CELL as f32
-    }
-
-    /// Middle of a map in which the target lies at cell `SIDE / 2`.
-    fn map_center(&self) -> [f32; 2] {
-        self.center.map(|v| v - 0.5 * self.cell())
-    }
-
-    fn moved(&self, pixels: [f32; 2]) -> Self {
-        Self { center: [self.center[0] + pixels[0], self.center[1] + pixels[1]], ..*self }
-    }
-
-    fn bounding_box(&self) -> BoundingBox {
-        let corner = [0, 1].map(|axis| self.center[axis] + 0.5 - self.size[axis] / 2.0);
-        BoundingBox::new(corner[0], corner[1], self.size[0], self.size[1])
-    }
-}
-
-/// What was seen in one window.
-#[derive(Clone, Copy, Debug)]
-struct Sighting {
-    /// Where the window was.
-    window: Place,
-    /// Shift of the target from there in cells.
-    shift: [f32; 2],
-    /// Height of the peak.
-    peak: f32,
-    /// How much it is like what was seen before, in `[0, 1]`.
-    likeness: f32,
+    /// What the last answer alone said.
+    last_confidence: f32,
+    /// Frames left in which nothing is learnt.
+    probation: u32,
 }
 
 impl Target {
@@ -175,31 +157,41 @@ impl Target {
         let projection = learn_projection(instruments, frame, &place, cells);
         let channels = projection.channels();
         let reach = reach(support);
+        let mut map = FeatureMap { side: SIDE, channels, values: vec![0.0; SIDE * SIDE * channels] };
+        instruments.extractor.extract(frame, place.map_center(), place.step, &projection, &mut map);
+        let view = View { map: &map, raw: instruments.extractor.raw() };
         let mut new = Self {
+            memory: Memory::new(view, cells),
+            cells,
+            anchor: place,
+            aim: Aim::default(),
+            kept: Aim::default(),
+            aim_on_trial: Trial::default(),
+            search: Search::default(),
             place,
             first_step: place.step,
-            velocity: [0.0; 2],
             projection,
-            map: FeatureMap { side: SIDE, channels, values: vec![0.0; SIDE * SIDE * channels] },
+            map,
             reach,
             prior: prior(reach),
             filters: FilterLearner::new(SIDE, channels, support, cells, label_sigma),
             kernel: KernelLearner::new(support, channels, reach, label_sigma),
-            convolution_stream: Stream::default(),
-            kernel_stream: Stream::default(),
             fused: Response::zeros(reach),
             sizes: axes(&instruments.config).into_iter().map(SizeEstimator::new).collect(),
-            history: History::default(),
             previous: Arc::clone(&frame.gray),
             learnt_frames: 0,
             frames: 0,
+            unseen_frames: 0,
             doubtful_frames: 0,
+            last_confidence: 1.0,
+            probation: 0,
         };
         for size in &mut new.sizes {
             size.look(frame, place.center, place.size);
             size.learn(0.0, 1.0);
         }
         new.learn(instruments, frame);
+        new.kept = new.aim.clone();
         new
     }
 
@@ -217,49 +209,111 @@ impl Target {
     ) -> Found {
         self.frames += 1;
         self.predict(instruments, frame, motion);
+        let mut is_sought = instruments.config.redetection && self.doubtful_frames >= SOUGHT_AFTER;
+        let found = if is_sought { self.seek(instruments, frame) } else { None };
+        if found.is_some_and(|found| self.is_here(&found)) {
+            // What was known before there was doubt is where the target was followed to: there was no reason to doubt.
+            (self.doubtful_frames, is_sought) = (0, false);
+        } else if let Some(found) = found.filter(|found| self.is_clearly_better(found)) {
+            self.recall(&instruments.config);
+            self.accept(instruments, frame, &found);
+            return self.report(found.confidence);
+        }
         let mut seen = self.look(instruments, frame, self.place);
-        let is_lost = self.is_lost();
-        if instruments.config.redetection && is_lost && seen.likeness < FOUND {
-            seen = self.look_elsewhere(instruments, frame);
+        // Once it is lost, more is asked for before it is followed again.
+        let usual_enough = if self.unseen_frames < LOST_AFTER { FOLLOW } else { REGAIN };
+        self.last_confidence = seen.confidence;
+        // The streams may have learnt something else since there was doubt, so that their answers say little.
+        if is_sought && instruments.config.long_memory {
+            let odds = odds(seen.confidence) / CLEARLY;
+            seen.confidence = odds / (1.0 + odds);
         }
-        let enough = if is_lost { FOUND } else { BELIEVE };
-        if instruments.config.occlusion_gate && seen.likeness < enough {
-            self.doubtful_frames += 1;
-            return self.report(seen.likeness);
+        if instruments.config.occlusion_gate && seen.usual < usual_enough {
+            self.unseen_frames += 1;
+            self.doubt();
+        } else {
+            self.accept(instruments, frame, &seen);
         }
-        self.accept(instruments, frame, &seen);
-        self.doubtful_frames = 0;
-        self.report(seen.likeness)
-    }
-
-    fn is_lost(&self) -> bool {
-        self.doubtful_frames >= LOST_AFTER
+        self.report(seen.confidence)
     }
 
     fn report(&self, confidence: f32) -> Found {
         let state = if self.doubtful_frames == 0 { TrackState::Confirmed } else { TrackState::Lost };
-        Found { bounding_box: self.place.bounding_box(), confidence, state }
+        let place = self.place.clamped(self.frame_size(), 0.0);
+        Found { bounding_box: place.bounding_box(), confidence, state }
+    }
+
+    fn doubt(&mut self) {
+        self.doubtful_frames += 1;
+        self.memory.doubt();
+        self.aim_on_trial.fail();
     }
 
     /// Moves along with the camera, and with the target's own speed while it is not seen.
     fn predict(&mut self, instruments: &mut Instruments, frame: &Frame, motion: Option<&ImageMotion>) {
+        let window = self.place.cell() * SIDE as f32;
         let by_camera = match motion {
             Some(motion) => motion.shift_at(self.place.center),
             None if instruments.config.ego_motion => {
-                let extent = self.place.cell() * SIDE as f32 * EGO_EXTENT;
+                let extent = window * EGO_EXTENT;
                 instruments.ego_motion.measure(&self.previous, frame, self.place.center, extent)
             }
             None => [0.0; 2],
         };
         self.previous = Arc::clone(&frame.gray);
-        self.place = self.place.moved(by_camera);
-        if (1..=COASTING).contains(&self.doubtful_frames) {
-            self.place = self.place.moved(self.velocity);
+        let coasted = |place: &Place, is_coasting: bool, velocity: [f32; 2]| {
+            place.moved(by_camera).moved(if is_coasting { velocity } else { [0.0; 2] })
+        };
+        let [is_unseen, is_doubted] = [(self.unseen_frames, COASTING.0), (self.doubtful_frames, COASTING.1)]
+            .map(|(frames, most)| (1..=most).contains(&frames));
+        // What left the image is sought where it left, but is thought to go on.
+        self.place = coasted(&self.place, is_unseen, self.aim.velocity).clamped(frame.size(), 0.0);
+        self.anchor =
+            coasted(&self.anchor, is_doubted, self.kept.velocity).clamped(frame.size(), OUTSIDE * window);
+    }
+
+    /// Looks in one more window for what was known before there was doubt.
+    fn seek(&mut self, instruments: &mut Instruments, frame: &Frame) -> Option<Sighting> {
+        std::mem::swap(&mut self.aim, &mut self.kept);
+        let found = self.windows_to_seek(frame).into_iter().flatten().find_map(|window| {
+            let glimpse = self.look(instruments, frame, window);
+            (glimpse.confidence >= GLIMPSED).then(|| self.look(instruments, frame, glimpse.place()))
+        });
+        std::mem::swap(&mut self.aim, &mut self.kept);
+        found.filter(|found| found.confidence >= FOUND)
+    }
+
+    /// Whether `found` is what is being followed.
+    fn is_here(&self, found: &Sighting) -> bool {
+        let (here, there) = (self.place.center, found.place().center);
+        self.unseen_frames == 0
+            && (0..2).all(|axis| (here[axis] - there[axis]).abs() < 0.5 * self.place.size[axis])
+    }
+
+    /// Whether `found` is so much surer than what is being followed that the target must be there.
+    fn is_clearly_better(&self, found: &Sighting) -> bool {
+        odds(found.confidence) >= CLEARLY * odds(self.last_confidence)
+    }
+
+    /// Where to seek: where the target was last seen, and from time to time farther away.
+    fn windows_to_seek(&mut self, frame: &Frame) -> [Option<Place>; 2] {
+        let near = self.anchor.clamped(frame.size(), 0.0);
+        let pitch = PITCH * (2 * self.reach) as f32 * near.cell();
+        let is_turn = self.unseen_frames > 0 || self.doubtful_frames.is_multiple_of(FAR_INTERVAL);
+        [Some(near), is_turn.then(|| self.search.next_window(&near, pitch, frame.size())).flatten()]
+    }
+
+    /// Forgets what was learnt since there was doubt.
+    fn recall(&mut self, config: &TrackerConfig) {
+        if config.convolution_stream {
+            self.filters.recall(&self.kept.convolution_stream.template);
         }
-        let (width, height) = frame.size();
-        // What left the image is sought where it left.
-        let limits = [width as f32 - 1.0, height as f32 - 1.0];
-        self.place.center = [0, 1].map(|axis| self.place.center[axis].clamp(0.0, limits[axis].max(0.0)));
+        if config.kernel_stream {
+            self.kernel.recall(&self.kept.kernel_stream.template);
+        }
+        self.aim = self.kept.clone();
+        (self.place.size, self.place.step) = (self.anchor.size, self.anchor.step);
+        (self.unseen_frames, self.doubtful_frames, self.probation) = (0, 0, PROBATION);
     }
 
     /// Looks for the target in a window.
@@ -268,35 +322,50 @@ impl Target {
         extractor.extract(frame, window.map_center(), window.step, &self.projection, &mut self.map);
         let config = &instruments.config;
         if config.convolution_stream {
-            self.convolution_stream.look(&self.map, self.reach);
+            self.aim.convolution_stream.look(&self.map, self.reach);
             self.answer_of_filters(config.deformable_parts, &mut instruments.scratch);
         }
         if config.kernel_stream {
-            self.kernel_stream.look(&self.map, self.reach);
+            self.aim.kernel_stream.look(&self.map, self.reach);
             self.answer_of_kernel(config.cross_patch_similarity);
         }
         let streams = [
-            (&self.convolution_stream, 1.0 - KERNEL_SHARE, config.convolution_stream),
-            (&self.kernel_stream, KERNEL_SHARE, config.kernel_stream),
+            (&self.aim.convolution_stream, 1.0 - KERNEL_SHARE, config.convolution_stream),
+            (&self.aim.kernel_stream, KERNEL_SHARE, config.kernel_stream),
         ];
         let streams = streams.iter().filter(|stream| stream.2).map(|stream| (stream.0, stream.1));
         fuse(streams, config.reliability_fusion, &mut self.fused);
-        self.sighting(window)
+        self.sighting(window, config.long_memory.then_some(extractor.raw()))
     }
 
-    /// The best shift, those near where the target is expected preferred.
-    fn sighting(&self, window: Place) -> Sighting {
+    /// The best shift, those near where the target is expected preferred; with `raw`, the cells before the reduction, as the
+    /// long memory sees it.
+    fn sighting(&self, window: Place, raw: Option<&[f32]>) -> Sighting {
         let expected = |index: usize| self.fused.values[index] * self.prior[index];
         let better = |best: usize, index: usize| if expected(index) > expected(best) { index } else { best };
         let index = (0..self.prior.len()).fold(0, better);
         let peak = self.fused.values[index];
-        let likeness = self.history.judge(&self.fused, peak);
-        Sighting { window, shift: self.fused.shift(index), peak, likeness }
+        let usual = self.aim.history.judge(&self.fused, peak);
+        let shift = self.fused.shift(index);
+        let remembered = raw.map(|raw| self.memory.likeness(View { map: &self.map, raw }, shift));
+        let confidence = remembered.map_or(usual, |likeness| confidence(usual, likeness));
+        Sighting { window, shift, peak, usual, confidence }
+    }
+
+    /// The best shift of what lies beside a target at `shift`.
+    fn beside(&self, shift: [f32; 2]) -> [f32; 2] {
+        let side = self.fused.side();
+        let at = |index: usize| [index % side, index / side].map(|v| v as f32 - self.reach as f32);
+        let is_beside = |index: &usize| {
+            (0..2).any(|axis| (at(*index)[axis] - shift[axis]).abs() > BESIDE * self.cells[axis])
+        };
+        let value = |index: usize| self.fused.values[index];
+        at((0..side * side).filter(is_beside).max_by(|a, b| value(*a).total_cmp(&value(*b))).unwrap_or(0))
     }
 
     /// The sum of the parts' answers, and with it what parts say that may move.
     fn answer_of_filters(&mut self, deformable: bool, scratch: &mut Vec<f32>) {
-        let stream = &mut self.convolution_stream;
+        let stream = &mut self.aim.convolution_stream;
         stream.response = Response::zeros(self.reach);
         let pooled = if deformable { POOLED } else { 0.0 };
         add_all(&mut stream.response, &stream.parts, 1.0 - pooled);
@@ -308,7 +377,7 @@ impl Target {
     }
 
     fn answer_of_kernel(&mut self, cross_patch: bool) {
-        let stream = &mut self.kernel_stream;
+        let stream = &mut self.aim.kernel_stream;
         if cross_patch {
             self.kernel.answer(&stream.template, &stream.parts, &mut stream.response);
         } else {
@@ -317,42 +386,63 @@ impl Target {
         }
     }
 
-    /// Looks in one more window, farther away from frame to frame.
-    fn look_elsewhere(&mut self, instruments: &mut Instruments, frame: &Frame) -> Sighting {
-        let ring = (self.doubtful_frames - LOST_AFTER) / 8 % RINGS + 1;
-        let angle = std::f32::consts::FRAC_PI_4 * (self.doubtful_frames % 8) as f32;
-        let distance = (ring as usize * self.reach) as f32 * self.place.cell();
-        let window = self.place.moved([distance * angle.cos(), distance * angle.sin()]);
-        self.look(instruments, frame, window)
-    }
-
     /// Goes to where the target was seen, measures it, and learns where that is safe.
     fn accept(&mut self, instruments: &mut Instruments, frame: &Frame, seen: &Sighting) {
         let pixels = seen.shift.map(|v| v * seen.window.cell());
-        self.place = seen.window.moved(pixels);
+        self.place = seen.place();
         // After an absence, the way is not that of one frame.
-        if self.doubtful_frames == 0 {
-            let speeds = self.velocity.iter_mut().zip(pixels);
+        if self.unseen_frames == 0 && self.doubtful_frames == 0 && self.probation < PROBATION {
+            let speeds = self.aim.velocity.iter_mut().zip(pixels);
             speeds.for_each(|(speed, now)| *speed += (now - *speed) * SPEED_RATE);
         }
+        self.unseen_frames = 0;
         let config = &instruments.config;
-        let learns = !config.occlusion_gate || seen.likeness >= LEARN;
+        let is_sure = seen.confidence >= SURE;
+        let learns = !config.occlusion_gate || (seen.usual >= LEARN && self.probation == 0);
         self.measure_size(frame, learns);
-        if !learns {
-            return;
+        if is_sure {
+            self.confirm(instruments, seen);
+        } else {
+            self.doubt();
         }
-        self.history.note(&self.fused, seen.peak);
-        self.convolution_stream.confirm(seen.shift);
-        self.kernel_stream.confirm(seen.shift);
+        if seen.confidence < CERTAIN {
+            self.memory.doubt();
+        }
+        self.probation = self.probation.saturating_sub(1);
+        if learns {
+            self.note(instruments, seen);
+        }
+        if learns && self.frames.is_multiple_of(config.learning_interval.max(1) as u64) {
+            self.learn(instruments, frame);
+        }
+    }
+
+    /// A frame without doubt.
+    fn confirm(&mut self, instruments: &Instruments, seen: &Sighting) {
+        (self.doubtful_frames, self.anchor) = (0, self.place);
+        self.search.restart();
+        let view = View { map: &self.map, raw: instruments.extractor.raw() };
+        self.memory.confirm(view, self.beside(seen.shift));
+        if let Some(aim) = self.aim_on_trial.pass_frame() {
+            self.kept = aim;
+        }
+        if self.aim_on_trial.is_free() {
+            self.aim_on_trial.begin(self.aim.clone());
+        }
+    }
+
+    /// Remembers how the streams answered.
+    fn note(&mut self, instruments: &Instruments, seen: &Sighting) {
+        self.aim.history.note(&self.fused, seen.peak);
+        self.aim.convolution_stream.confirm(seen.shift);
+        self.aim.kernel_stream.confirm(seen.shift);
+        let config = &instruments.config;
         if config.kernel_stream
             && config.cross_patch_similarity
             && self.frames.is_multiple_of(KERNEL_INTERVAL)
         {
-            let stream = &self.kernel_stream;
+            let stream = &self.aim.kernel_stream;
             self.kernel.learn_similarity(&stream.template, &stream.parts, seen.shift);
-        }
-        if self.frames.is_multiple_of(config.learning_interval.max(1) as u64) {
-            self.learn(instruments, frame);
         }
     }
 
@@ -376,13 +466,16 @@ impl Target {
     fn learn(&mut self, instruments: &mut Instruments, frame: &Frame) {
         let (place, extractor) = (&self.place, &mut instruments.extractor);
         extractor.extract(frame, place.map_center(), place.step, &self.projection, &mut self.map);
+        if self.last_confidence >= CERTAIN {
+            self.memory.learn(View { map: &self.map, raw: extractor.raw() });
+        }
         let config = &instruments.config;
         if config.convolution_stream {
-            self.filters.learn(&self.map, &mut self.convolution_stream.template);
+            self.filters.learn(&self.map, &mut self.aim.convolution_stream.template);
         }
         if config.kernel_stream && self.learnt_frames.is_multiple_of(KERNEL_INTERVAL) {
             self.kernel.learn(&self.map);
-            self.kernel_stream.template = self.kernel.template(config.fast_memory);
+            self.aim.kernel_stream.template = self.kernel.template(config.fast_memory);
         }
         self.learnt_frames += 1;
     }

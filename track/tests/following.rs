@@ -85,7 +85,7 @@ fn the_same_frames_have_the_same_answers() {
 
 #[test]
 fn every_part_can_be_left_out() {
-    let switches: [fn(&mut TrackerConfig); 12] = [
+    let switches: [fn(&mut TrackerConfig); 13] = [
         |c| c.kernel_stream = false,
         |c| c.convolution_stream = false,
         |c| c.cross_patch_similarity = false,
@@ -97,6 +97,7 @@ fn every_part_can_be_left_out() {
         |c| c.aspect = true,
         |c| c.occlusion_gate = false,
         |c| c.redetection = false,
+        |c| c.long_memory = false,
         |c| c.ego_motion = false,
     ];
     let at = |i: usize| BoundingBox::new(60.0 + 3.0 * i as f32, 100.0, 36.0, 24.0);

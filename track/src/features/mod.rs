@@ -8,12 +8,13 @@ mod sampling;
 use geometry::Frame;
 
 use crate::simd::vectorized;
+pub(crate) use colour::COLOUR_LENGTH;
 pub(crate) use hog::{CELL, HOG_LENGTH, Hog};
 pub(crate) use projection::Projection;
 pub(crate) use sampling::{Window, sample};
 
 /// Values per cell before the reduction.
-pub(crate) const RAW_LENGTH: usize = HOG_LENGTH + colour::COLOUR_LENGTH;
+pub(crate) const RAW_LENGTH: usize = HOG_LENGTH + COLOUR_LENGTH;
 
 /// A square grid of cells, `[side, side, channels]`.
 #[derive(Clone, Debug, Default)]
@@ -59,7 +60,12 @@ impl Extractor {
         &self.raw
     }
 
-    /// The same, reduced by `projection` into `map`.
+    /// What was described last: `[side, side, RAW_LENGTH]`.
+    pub(crate) fn raw(&self) -> &[f32] {
+        &self.raw
+    }
+
+    /// The same as [`describe`](Self::describe), reduced by `projection` into `map`.
     pub(crate) fn extract(
         &mut self,
         frame: &Frame,
