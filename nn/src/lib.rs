@@ -3,11 +3,13 @@
 //! A file is read (`onnx`), made into a [`plan`] of steps over bytes, and carried out by an interpreter (`cpu`) over the
 //! [`kernels`] of the processor. Nodes that have no quantised form run in float by tract, and the plan says which.
 
+pub mod architecture;
 mod compare;
 mod cpu;
 mod error;
 mod float;
 pub mod kernels;
+mod metadata;
 mod network;
 mod onnx;
 mod parameters;
@@ -18,11 +20,14 @@ pub mod quantize;
 mod step_info;
 mod tensor;
 mod tract;
+#[cfg(feature = "train")]
+pub mod train;
 mod workers;
 
 pub use compare::{Comparison, Difference};
 pub use error::NnError;
 pub use float::{FloatNode, FloatOp};
+pub use metadata::metadata;
 pub use network::Network;
 pub use onnx::Port;
 pub use parameters::parameters;

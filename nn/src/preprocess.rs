@@ -2,9 +2,8 @@
 
 use std::str::FromStr;
 
-use tract_onnx::pb::ModelProto;
-
 use crate::error::NnError;
+use crate::metadata::metadata;
 use crate::onnx::Port;
 
 /// What becomes of a picture before a network sees it: resized to the input, its colours in the order of the channels,
@@ -58,12 +57,8 @@ impl Preprocessing {
     /// # Errors
     /// [`NnError::File`] where the bytes are no ONNX file, [`NnError::Shape`] where a value is none of its kind.
     pub fn of_file(bytes: &[u8], inputs: &[Port]) -> Result<Self, NnError> {
-        let model = <ModelProto as prost::Message>::decode(bytes)
-            .map_err(|error| NnError::File { problem: format!("no ONNX model: {error}") })?;
-        let said = |key: &str| {
-            let property = model.metadata_props.iter().find(|property| property.key == key);
-            property.map(|property| &*property.value)
-        };
+        let metadata = metadata(bytes)?;
+        let said = |key: &str| metadata.get(key).map(|value| &**value);
         let is_gray = inputs.iter().all(|port| matches!(*port.shape, [_, 1, _, _]));
         let default = Self::default();
         let colors = if is_gray { Colors::Gray } else { default.colors };
@@ -287,7 +282,7 @@ mod tests {
     #[test]
     fn files_say_what_they_take() {
         use prost::Message;
-        use tract_onnx::pb::StringStringEntryProto;
+        use tract_onnx::pb::{ModelProto, StringStringEntryProto};
 
         let said = Preprocessing { colors: Colors::Bgr, mean: [0.485, 0.456, 0.406], deviation: [0.25; 3] };
         let of = |metadata: Vec<(String, String)>| {

@@ -1,0 +1,300 @@
+//! Described networks that learn.
+
+use std::sync::Arc;
+
+use burn::module::{Module, Param, ParamId};
+use burn::tensor::module::{
+    adaptive_avg_pool2d, batch_norm_train, conv_transpose2d, conv2d, interpolate, max_pool2d,
+};
+use burn::tensor::ops::{
+    ConvOptions, ConvTransposeOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions,
+};
+use burn::tensor::{Device, Tensor, TensorData, activation};
+
+use crate::architecture::{
+    Activation, Architecture, BATCH_NORM_EPSILON, Convolution, Layer, Op, Weights, WeightsError,
+};
+
+/// How much of the running mean and variance each batch replaces.
+const BATCH_NORM_MOMENTUM: f64 = 0.1;
+
+/// A described network with weights on a device, for training; it runs by [`crate::Network`] once it is written as ONNX.
+#[derive(Module, Debug)]
+pub struct TrainableNetwork {
+    /// Weights of convolutions.
+    filters: Vec<Param<Tensor<4>>>,
+    /// Biases, and what batch normalisation scales and shifts by.
+    vectors: Vec<Param<Tensor<1>>>,
+    /// Running means and variances: no gradient reaches them.
+    #[module(skip)]
+    running: Vec<Tensor<1>>,
+    #[module(skip)]
+    architecture: Arc<Architecture>,
+    /// Where the parameters of each layer are.
+    #[module(skip)]
+    slots: Arc<[Slots]>,
+    /// Whether batch normalisation keeps to the running mean and variance.
+    #[module(skip)]
+    is_norm_frozen: bool,
+}
+
+/// The first of a layer's parameters in each list.
+#[derive(Clone, Copy, Debug)]
+struct Slots {
+    filters: usize,
+    vectors: usize,
+    running: usize,
+}
+
+impl TrainableNetwork {
+    /// The network of `architecture` with `weights` on `device`, which must be one with gradients.
+    ///
+    /// # Errors
+    /// [`WeightsError`] where the weights are not this network's.
+    pub fn new(
+        architecture: Arc<Architecture>,
+        weights: &Weights,
+        device: &Device,
+    ) -> Result<Self, WeightsError> {
+        let parameters = architecture.parameters();
+        let mut network = Self {
+            filters: Vec::new(),
+            vectors: Vec::new(),
+            running: Vec::new(),
+            slots: slots(&architecture),
+            is_norm_frozen: false,
+            architecture,
+        };
+        for (index, parameter) in parameters.into_iter().enumerate() {
+            let data = TensorData::new(weights.get(&parameter)?.to_vec(), parameter.shape.clone());
+            // Numbers in order and not at random: the state of an optimiser finds its parameters by them.
+            let id = ParamId::from(index as u64);
+            if parameter.shape.len() == 4 {
+                let tensor = Tensor::from_data(data, device).require_grad();
+                network.filters.push(Param::initialized(id, tensor));
+            } else if is_running(&parameter.name) {
+                network.running.push(Tensor::from_data(data, device));
+            } else {
+                let tensor = Tensor::from_data(data, device).require_grad();
+                network.vectors.push(Param::initialized(id, tensor));
+            }
+        }
+        Ok(network)
+    }
+
+    /// What it computes.
+    pub fn architecture(&self) -> &Arc<Architecture> {
+        &self.architecture
+    }
+
+    /// The same, its batch normalisation by the running mean and variance from now on: for fine-tuning with few images.
+    pub fn with_frozen_norm(self) -> Self {
+        Self { is_norm_frozen: true, ..self }
+    }
+
+    /// What it has learnt so far.
+    pub fn weights(&self) -> Weights {
+        let (mut filters, mut vectors) = (self.filters.iter(), self.vectors.iter());
+        let mut running = self.running.iter();
+        let values = self.architecture.parameters().into_iter().filter_map(|parameter| {
+            let data = if parameter.shape.len() == 4 {
+                filters.next()?.val().into_data()
+            } else if is_running(&parameter.name) {
+                running.next()?.clone().into_data()
+            } else {
+                vectors.next()?.val().into_data()
+            };
+            Some((parameter.name, data.try_to_vec().ok()?))
+        });
+        Weights { values: values.collect() }
+    }
+
+    /// The outputs for images `[batch, channels, height, width]`, in the order of the architecture. Batch normalisation
+    /// uses the batch's own mean and variance, and follows them with its running ones.
+    pub fn forward(&mut self, input: Tensor<4>) -> Vec<Tensor<4>> {
+        let architecture = Arc::clone(&self.architecture);
+        let mut made: Vec<Tensor<4>> = Vec::with_capacity(architecture.layers().len());
+        made.push(input);
+        for (index, layer) in architecture.layers().iter().enumerate().skip(1) {
+            let inputs = layer.inputs.iter().map(|value| made[value.index()].clone()).collect();
+            made.push(self.layer(index, layer, inputs));
+        }
+        architecture.outputs().iter().map(|output| made[output.value.index()].clone()).collect()
+    }
+
+    fn layer(&mut self, index: usize, layer: &Layer, mut inputs: Vec<Tensor<4>>) -> Tensor<4> {
+        let slots = self.slots[index];
+        match layer.op {
+            Op::Concat => return Tensor::cat(inputs, 1),
+            Op::Add => return inputs.swap_remove(0) + inputs.swap_remove(0),
+            Op::Multiply => return inputs.swap_remove(0) * inputs.swap_remove(0),
+            _ => {}
+        }
+        let x = inputs.swap_remove(0);
+        match layer.op {
+            Op::Convolution(convolution) => self.convolution(slots, convolution, x),
+            Op::Upconvolution => {
+                let options = ConvTransposeOptions::new([2, 2], [1, 1], [1, 1], [1, 1], 1);
+                let bias = Some(self.vectors[slots.vectors].val());
+                conv_transpose2d(x, self.filters[slots.filters].val(), bias, options)
+            }
+            Op::BatchNorm => self.batch_norm(slots, x),
+            Op::Activation(function) => activate(x, function),
+            Op::UpsampleNearest => {
+                let options = InterpolateOptions::new(InterpolateMode::Nearest);
+                interpolate(x, options.with_scale_factor([2.0, 2.0]))
+            }
+            Op::MaxPool => {
+                let mut options = MaxPoolOptions::new([3, 3]);
+                (options.stride, options.padding) = ([2, 2], [(1, 1); 2]);
+                max_pool2d(x, options)
+            }
+            Op::GlobalAveragePool => adaptive_avg_pool2d(x, [1, 1]),
+            Op::Input | Op::Concat | Op::Add | Op::Multiply => x,
+        }
+    }
+
+    fn convolution(&self, slots: Slots, convolution: Convolution, x: Tensor<4>) -> Tensor<4> {
+        let Convolution { kernel, stride, groups, bias } = convolution;
+        let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], groups);
+        let bias = bias.then(|| self.vectors[slots.vectors].val());
+        conv2d(x, self.filters[slots.filters].val(), bias, options)
+    }
+
+    fn batch_norm(&mut self, slots: Slots, x: Tensor<4>) -> Tensor<4> {
+        let epsilon = f64::from(BATCH_NORM_EPSILON);
+        let (gamma, beta) = (self.vectors[slots.vectors].val(), self.vectors[slots.vectors + 1].val());
+        let [mean, variance] = [0, 1].map(|part| self.running[slots.running + part].clone());
+        if self.is_norm_frozen {
+            let of_channels = |vector: Tensor<1>| -> Tensor<4> {
+                let channels = vector.dims()[0];
+                vector.reshape([1, channels, 1, 1])
+            };
+            let gain = gamma / (variance + epsilon).sqrt();
+            let shift = beta - mean * gain.clone();
+            return x * of_channels(gain) + of_channels(shift);
+        }
+        let result = batch_norm_train(x, gamma, beta, epsilon);
+        let follow = |running: Tensor<1>, batch: Tensor<1>| {
+            (running * (1.0 - BATCH_NORM_MOMENTUM) + batch * BATCH_NORM_MOMENTUM).detach()
+        };
+        self.running[slots.running] = follow(mean, result.mean);
+        self.running[slots.running + 1] = follow(variance, result.variance);
+        result.output
+    }
+}
+
+fn is_running(name: &str) -> bool {
+    name.ends_with(".mean") || name.ends_with(".variance")
+}
+
+fn slots(architecture: &Architecture) -> Arc<[Slots]> {
+    let mut next = Slots { filters: 0, vectors: 0, running: 0 };
+    let of_layer = |layer: &Layer| {
+        let slots = next;
+        match layer.op {
+            Op::Convolution(convolution) => {
+                next.filters += 1;
+                next.vectors += usize::from(convolution.bias);
+            }
+            Op::Upconvolution => {
+                next.filters += 1;
+                next.vectors += 1;
+            }
+            Op::BatchNorm => {
+                next.vectors += 2;
+                next.running += 2;
+            }
+            _ => {}
+        }
+        slots
+    };
+    architecture.layers().iter().map(of_layer).collect()
+}
+
+fn activate(x: Tensor<4>, function: Activation) -> Tensor<4> {
+    match function {
+        Activation::Relu => activation::relu(x),
+        Activation::Relu6 => x.clamp(0.0, 6.0),
+        Activation::Elu => activation::elu(x, 1.0),
+        Activation::Sigmoid => activation::sigmoid(x),
+        Activation::HardSigmoid => (x / 6.0 + 0.5).clamp(0.0, 1.0),
+        Activation::HardSwish => x.clone() * (x / 6.0 + 0.5).clamp(0.0, 1.0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Network;
+    use crate::architecture::tests::{of_all_kinds, some_weights};
+    use crate::kernels::Kernel;
+
+    /// Height and width.
+    const SIZE: [usize; 2] = [8, 12];
+
+    fn image() -> Vec<f32> {
+        let mut random = fastrand::Rng::with_seed(3);
+        (0..3 * SIZE[0] * SIZE[1]).map(|_| random.f32()).collect()
+    }
+
+    fn forward(network: &mut TrainableNetwork) -> Vec<Vec<f32>> {
+        let data = TensorData::new(image(), [1, 3, SIZE[0], SIZE[1]]);
+        let device = Device::flex().autodiff();
+        let outputs = network.forward(Tensor::from_data(data, &device));
+        outputs.into_iter().map(|output| output.into_data().try_to_vec().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_learns_is_what_flies() {
+        let architecture = Arc::new(of_all_kinds());
+        let weights = some_weights(&architecture);
+        let device = Device::flex().autodiff();
+        let network = TrainableNetwork::new(Arc::clone(&architecture), &weights, &device).unwrap();
+        assert_eq!(network.weights(), weights);
+        let learnt = forward(&mut network.with_frozen_norm());
+        let file = architecture.to_onnx(&weights, SIZE, &[]).unwrap();
+        let mut flying = Network::read(&file, Kernel::best()).unwrap();
+        flying.input(0).copy_from_slice(&image());
+        flying.run().unwrap();
+        for (index, learnt) in learnt.iter().enumerate() {
+            let flown = flying.output(index);
+            assert_eq!(learnt.len(), flown.len());
+            let worst = learnt.iter().zip(flown).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 1e-4, "output {index} differs by {worst}");
+        }
+    }
+
+    #[test]
+    fn running_means_follow_the_batches() {
+        let architecture = Arc::new(of_all_kinds());
+        let weights = some_weights(&architecture);
+        let device = Device::flex().autodiff();
+        let mut network = TrainableNetwork::new(architecture, &weights, &device).unwrap();
+        (0..200).for_each(|_| drop(forward(&mut network)));
+        let by_batch = forward(&mut network);
+        let by_running = forward(&mut network.with_frozen_norm());
+        for (batch, running) in by_batch.iter().flatten().zip(by_running.iter().flatten()) {
+            assert!((batch - running).abs() < 1e-3, "{batch} and {running}");
+        }
+    }
+
+    #[test]
+    fn gradients_point_downhill() {
+        let architecture = Arc::new(of_all_kinds());
+        let weights = some_weights(&architecture);
+        let device = Device::flex().autodiff();
+        let mut network = TrainableNetwork::new(architecture, &weights, &device).unwrap();
+        let data = TensorData::new(image(), [1, 3, SIZE[0], SIZE[1]]);
+        let loss = |network: &mut TrainableNetwork| {
+            let outputs = network.forward(Tensor::from_data(data.clone(), &device));
+            (outputs[0].clone() - 0.9).square().mean()
+        };
+        let before = loss(&mut network);
+        let gradients = burn::optim::GradientsParams::from_grads(before.backward(), &network);
+        assert_eq!(gradients.len(), network.filters.len() + network.vectors.len());
+        let mut optimizer = burn::optim::SgdConfig::new().init();
+        let mut network = optimizer.step(0.05, network, gradients);
+        assert!(loss(&mut network).into_scalar::<f32>() < before.into_scalar::<f32>());
+    }
+}
