@@ -3,6 +3,8 @@
 mod detection;
 mod follow;
 mod model;
+#[cfg(feature = "train")]
+mod train;
 
 use std::path::PathBuf;
 
@@ -17,6 +19,8 @@ use follow::{FollowArgs, bounding_box};
 pub(crate) use model::{
     ImageArgs, ModelCommand, ModelCompareArgs, ModelInspectArgs, ModelQuantizeArgs, ModelRunArgs,
 };
+#[cfg(feature = "train")]
+pub(crate) use train::{TrainCommand, TrainDetectorArgs};
 
 /// Eyes for a drone with one camera: where am I, and how well do I know it?
 #[derive(Debug, Parser)]
@@ -59,6 +63,10 @@ pub(crate) enum Command {
     /// Networks: run, inspect, quantise and compare ONNX files
     #[command(subcommand)]
     Model(ModelCommand),
+    /// Learn from data: networks of your own
+    #[cfg(feature = "train")]
+    #[command(subcommand)]
+    Train(TrainCommand),
     /// Make a dataset of a drone's flight over a synthetic world, with exact truth
     World(WorldArgs),
     /// Print a completion script: kestrel completions bash > /etc/bash_completion.d/kestrel

@@ -58,10 +58,16 @@ pub(crate) struct EvalDetectionArgs {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) labels: LabelArgs,
-    /// Detections: a JSON array of image_id (number or name), category_id (as in the labels' files), bbox [x, y, width,
+    /// The detector, an ONNX file
+    #[arg(long, value_name = "FILE", required_unless_present = "detections")]
+    pub(crate) model: Option<PathBuf>,
+    /// Look at each image once, scaled down to the detector's input, without tiles at full resolution
+    #[arg(long, requires = "model")]
+    pub(crate) whole: bool,
+    /// Instead of a detector, what one has found: a JSON array of image_id (number or name), category_id (as in the labels' files), bbox [x, y, width,
     /// height] in pixels, and score
-    #[arg(long, value_name = "FILE")]
-    pub(crate) detections: PathBuf,
+    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    pub(crate) detections: Option<PathBuf>,
     /// VEDAI: measure on the test images of this fold, folds/foldNNtest.txt
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10))]
     pub(crate) fold: Option<u32>,

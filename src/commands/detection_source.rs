@@ -5,8 +5,11 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use datasets::labels::{LabelSet, LabelledImage};
+use datasets::labels::{ClassMap, LabelSet, LabelledImage};
+use detect::{Detector, Tiling, non_maximum_suppression};
 use eval::detection::{DetectionResults, FoundBox, ImageKey};
+use geometry::Detection;
+use runtime::graph::process_cpu;
 
 /// A detector, or what one has left.
 pub(super) trait DetectionSource {
@@ -65,6 +68,57 @@ impl DetectionSource for RecordedDetections {
 
     fn cpu(&self) -> Option<Duration> {
         None
+    }
+}
+
+/// A detector that looks at the images now.
+pub(super) struct RunningDetector {
+    detector: Detector,
+    classes: Vec<String>,
+    /// For each class of the detector its number among `classes`.
+    class_ids: Vec<Option<u32>>,
+    cpu: Duration,
+}
+
+impl RunningDetector {
+    /// A score this low still says something about precision at full recall.
+    const SCORE_THRESHOLD: f32 = 0.02;
+    /// Of boxes that `map` makes one class of, and that overlap by more than this, one stays.
+    const MAX_IOU: f32 = 0.5;
+
+    /// Reads the detector in `model`, its classes renamed by `map`.
+    ///
+    /// # Errors
+    /// Where the file can't be read or holds no detector.
+    pub(super) fn open(model: &Path, whole: bool, map: &ClassMap) -> anyhow::Result<Self> {
+        let detector = Detector::open(model).with_context(|| model.display().to_string())?;
+        let detector = detector.with_score_threshold(Self::SCORE_THRESHOLD);
+        let detector = if whole { detector.with_tiling(Tiling::Whole) } else { detector };
+        let (classes, class_ids) = map.apply(detector.classes());
+        Ok(Self { detector, classes, class_ids, cpu: Duration::ZERO })
+    }
+}
+
+impl DetectionSource for RunningDetector {
+    fn classes(&self) -> &[String] {
+        &self.classes
+    }
+
+    fn find(&mut self, image: &LabelledImage) -> anyhow::Result<Vec<FoundBox>> {
+        let frame = image.frame()?;
+        let before = process_cpu();
+        let found = self.detector.detect(&frame)?;
+        self.cpu += process_cpu() - before;
+        let renamed = found.into_iter().filter_map(|detection| {
+            let class_id = self.class_ids[detection.class_id as usize]?;
+            Some(Detection { class_id, ..detection })
+        });
+        let found = non_maximum_suppression(renamed.collect(), Self::MAX_IOU);
+        Ok(found.iter().map(FoundBox::from).collect())
+    }
+
+    fn cpu(&self) -> Option<Duration> {
+        Some(self.cpu)
     }
 }
 

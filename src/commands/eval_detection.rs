@@ -11,7 +11,7 @@ use eval::{Report, SampleFrame};
 use serde_json::{Value, json};
 
 use crate::cli::{EvalDetectionArgs, LabelFormatArg};
-use crate::commands::detection_source::{DetectionSource, RecordedDetections};
+use crate::commands::detection_source::{DetectionSource, RecordedDetections, RunningDetector};
 use crate::commands::{ensure_replaceable, labels};
 use crate::logging::{answer, say};
 use crate::progress::FrameProgress;
@@ -26,14 +26,23 @@ pub(super) fn eval_detection(args: &EvalDetectionArgs) -> anyhow::Result<ExitCod
         ensure_replaceable(path)?;
     }
     let labelled = Labelled::read(args)?;
-    let mut source = RecordedDetections::read(&args.detections, &labelled.set, &labelled.dropped)?;
-    let measured = measure(&labelled, &mut source)?;
+    let measured = measure(&labelled, &mut *source(args, &labelled)?)?;
     if let Some(path) = &args.report {
         page(args, &labelled.set, &measured)?.write(path)?;
         say(&format!("report: {}", path.display()));
     }
     answer(&if args.json { serde_json::to_string_pretty(&measured.json()?)? } else { measured.text() })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The detector that is to be measured, or what one has found.
+fn source(args: &EvalDetectionArgs, labelled: &Labelled) -> anyhow::Result<Box<dyn DetectionSource>> {
+    if let Some(model) = &args.model {
+        let map = args.labels.map.clone().unwrap_or_default();
+        return Ok(Box::new(RunningDetector::open(model, args.whole, &map)?));
+    }
+    let detections = args.detections.as_deref().context("expected a detector, --model")?;
+    Ok(Box::new(RecordedDetections::read(detections, &labelled.set, &labelled.dropped)?))
 }
 
 /// A set as it is to be measured.
@@ -192,7 +201,9 @@ impl Measured {
 }
 
 fn page(args: &EvalDetectionArgs, set: &LabelSet, measured: &Measured) -> anyhow::Result<Report> {
-    let name = args.detections.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let measured_file = args.model.as_ref().or(args.detections.as_ref());
+    let name =
+        measured_file.and_then(|file| file.file_name()).unwrap_or_default().to_string_lossy().into_owned();
     let page = Report::new(format!("{name} on {}", args.data.display()));
     let page = page.subtitle(format!("{} images", set.images.len()));
     let page = measured.notes.iter().fold(page, Report::note).detection(measured.report.clone());

@@ -17,6 +17,8 @@ mod model_run;
 mod replay;
 mod run;
 mod track;
+#[cfg(feature = "train")]
+mod train_detector;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -24,6 +26,8 @@ use std::process::ExitCode;
 
 use anyhow::ensure;
 
+#[cfg(feature = "train")]
+use crate::cli::TrainCommand;
 use crate::cli::{Cli, Command, DataCommand, EvalCommand, ModelCommand};
 
 /// The run ended, but some of its frames or files are incomplete.
@@ -48,6 +52,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Model(ModelCommand::Quantize(args)) => model_quantize::model_quantize(&args),
         Command::Model(ModelCommand::Compare(args)) => model_compare::model_compare(&args),
         Command::Track(args) => track::track(&args),
+        #[cfg(feature = "train")]
+        Command::Train(TrainCommand::Detector(args)) => train_detector::train_detector(&args),
         Command::World(args) => world::world(&args),
         Command::Completions { shell } => completions::completions(shell),
     }

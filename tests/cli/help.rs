@@ -28,6 +28,10 @@ fn every_command_explains_itself() {
         ("model quantize", "percentile"),
         ("model compare", "--images"),
         ("track", "x,y,w,h"),
+        #[cfg(feature = "train")]
+        ("train", "detector"),
+        #[cfg(feature = "train")]
+        ("train detector", "--hold-out"),
         ("world", "--motion"),
         ("completions", "zsh"),
     ] {

@@ -15,4 +15,6 @@ mod replay;
 mod run;
 mod scale;
 mod track;
+#[cfg(feature = "train")]
+mod train;
 mod world;

@@ -1,0 +1,96 @@
+//! Batches, made while the network learns from the one before.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, bounded};
+use fastrand::Rng;
+
+use super::assign::assign;
+use super::augment::{Augmentation, Picture};
+use super::loss::BatchTargets;
+use crate::priors::{Level, all_priors};
+
+/// Makes batches: each is a function of the seed and its number alone, so that a training that goes on sees what it would
+/// have seen.
+#[derive(Clone, Debug)]
+pub struct BatchMaker {
+    /// What is learnt from.
+    pub pictures: Arc<[Picture]>,
+    /// What is done to it.
+    pub augmentation: Augmentation,
+    /// Height and width of what the network sees.
+    pub size: usize,
+    /// Images in a batch.
+    pub batch: usize,
+    /// Priors over them.
+    pub levels: Vec<Level>,
+    /// How many classes there are.
+    pub classes: usize,
+    /// Taken from values between 0 and 1, then divided by.
+    pub normalisation: [f32; 2],
+    /// Chooses everything.
+    pub seed: u64,
+}
+
+/// What is learnt in one step.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// `[batch, 3, size, size]`.
+    pub images: Vec<f32>,
+    /// What there is in them.
+    pub targets: BatchTargets,
+}
+
+/// Batches in order, made on a thread of its own.
+#[derive(Debug)]
+pub struct Loader {
+    batches: Receiver<Batch>,
+    /// How long the network has waited for batches.
+    pub waited: Duration,
+}
+
+/// Batches that lie ready.
+const AHEAD: usize = 2;
+
+impl BatchMaker {
+    /// The batch of a step.
+    pub fn make(&self, step: usize) -> Batch {
+        // An odd factor spreads the seeds of neighbouring steps over all numbers.
+        let seed = self.seed ^ (step as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut random = Rng::with_seed(seed);
+        let priors = all_priors(&self.levels, self.size);
+        let [mean, deviation] = self.normalisation;
+        let (gain, shift) = (1.0 / (255.0 * deviation), -mean / deviation);
+        let mut batch = Batch {
+            images: Vec::with_capacity(self.batch * 3 * self.size * self.size),
+            targets: BatchTargets::default(),
+        };
+        for _ in 0..self.batch {
+            let canvas = self.augmentation.input(&self.pictures, self.size, &mut random);
+            batch.images.extend(canvas.values.iter().map(|value| value * gain + shift));
+            let assigned = assign(&self.levels, self.size, &canvas.targets);
+            batch.targets.push(&priors, &assigned, &canvas.targets, self.classes);
+        }
+        batch
+    }
+}
+
+impl Loader {
+    /// Begins to make the batches from step `first` on.
+    pub fn start(maker: BatchMaker, first: usize) -> Self {
+        let (sender, batches) = bounded(AHEAD);
+        // Ends with the first batch that nobody takes.
+        thread::spawn(move || (first..).all(|step| sender.send(maker.make(step)).is_ok()));
+        Self { batches, waited: Duration::ZERO }
+    }
+
+    /// The next batch; `None` where the thread that makes them is gone.
+    pub fn next_batch(&mut self) -> Option<Batch> {
+        let start = Instant::now();
+        let batch = self.batches.recv().ok();
+        self.waited += start.elapsed();
+        batch
+    }
+}

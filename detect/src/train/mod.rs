@@ -1,0 +1,12 @@
+//! Training of detectors by burn. Feature `train`.
+
+pub mod assign;
+pub mod augment;
+mod batch;
+pub mod loss;
+mod pictures;
+mod trainer;
+
+pub use batch::{Batch, BatchMaker, Loader};
+pub use pictures::pictures;
+pub use trainer::{Losses, TrainConfig, TrainError, Trainer};

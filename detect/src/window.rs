@@ -1,0 +1,211 @@
+//! What the network looks at: parts of a frame, scaled to its input.
+
+use geometry::{BoundingBox, Frame};
+
+/// Grey around an image that does not fill the input: the middle of what the network is used to.
+const PADDING: f32 = 0.5;
+
+/// How a frame is looked at that is larger than the network's input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Tiling {
+    /// The whole frame at once, scaled down: fast, blind to the smallest.
+    Whole,
+    /// The whole frame and, where it is more than half as large again as the input, tiles of it at full resolution.
+    Tiles {
+        /// The least that neighbours share, as a share of a tile.
+        overlap: f32,
+    },
+}
+
+impl Default for Tiling {
+    /// Tiles that share a quarter.
+    fn default() -> Self {
+        Self::Tiles { overlap: 0.25 }
+    }
+}
+
+/// A part of a frame that becomes the upper left part of the network's input.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Window {
+    /// Left edge, top edge, width and height in pixels of the frame.
+    pub(crate) area: [usize; 4],
+    /// Pixels of the input for one of the frame, at most 1.
+    pub(crate) scale: f32,
+}
+
+impl Tiling {
+    /// The windows through which an input of `size` looks at a frame of `[width, height]`.
+    pub(crate) fn windows(self, frame: [usize; 2], size: usize) -> Vec<Window> {
+        let longest = frame[0].max(frame[1]);
+        let scale = (size as f32 / longest as f32).min(1.0);
+        let whole = Window { area: [0, 0, frame[0], frame[1]], scale };
+        match self {
+            Self::Tiles { overlap } if longest * 2 > size * 3 => {
+                let [columns, rows] = frame.map(|length| starts(length, size, overlap));
+                let tile = |x: usize, y: usize| Window {
+                    area: [x, y, size.min(frame[0]), size.min(frame[1])],
+                    scale: 1.0,
+                };
+                let tiles = rows.iter().flat_map(|&y| columns.iter().map(move |&x| tile(x, y)));
+                std::iter::once(whole).chain(tiles).collect()
+            }
+            _ => vec![whole],
+        }
+    }
+}
+
+/// Where tiles of `size` begin that cover `length` and share at least `overlap` of themselves, evenly spread.
+fn starts(length: usize, size: usize, overlap: f32) -> Vec<usize> {
+    if length <= size {
+        return vec![0];
+    }
+    let step = (size as f32 * (1.0 - overlap.clamp(0.0, 0.9))).max(1.0);
+    let steps = ((length - size) as f32 / step).ceil() as usize;
+    (0..=steps).map(|index| index * (length - size) / steps.max(1)).collect()
+}
+
+impl Window {
+    /// The box in the frame of a box in the input; nothing where the window cuts it off within the frame: the next
+    /// window, or the whole, shows all of it.
+    pub(crate) fn to_frame(self, found: &BoundingBox, frame: [usize; 2]) -> Option<BoundingBox> {
+        /// A box this near to a cut, in pixels of the frame, is taken to be cut.
+        const CUT: f32 = 2.0;
+        let [x, y, width, height] = self.area.map(|value| value as f32);
+        let corner = |(along, down)| (x + along / self.scale, y + down / self.scale);
+        let found =
+            BoundingBox::from_corners(corner((found.x, found.y)), corner((found.right(), found.bottom())));
+        let is_cut = (x > 0.0 && found.x < x + CUT)
+            || (y > 0.0 && found.y < y + CUT)
+            || (x + width < frame[0] as f32 && found.right() > x + width - CUT)
+            || (y + height < frame[1] as f32 && found.bottom() > y + height - CUT);
+        if is_cut { None } else { found.clipped(frame[0], frame[1]) }
+    }
+}
+
+/// Scales windows into inputs of one size; keeps its memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Cutter {
+    columns: Taps,
+    rows: Taps,
+    /// A row of the window, scaled along: red, green, blue of each column.
+    row: Vec<[f32; 3]>,
+    /// Sums over the rows of a window that become one row of the input.
+    sum: Vec<[f32; 3]>,
+}
+
+/// For each new value the first of the old ones that make it, and how much of each.
+#[derive(Clone, Debug, Default)]
+struct Taps {
+    firsts: Vec<usize>,
+    weights: Vec<f32>,
+    /// Weights for one new value.
+    count: usize,
+}
+
+impl Cutter {
+    /// Writes `window` of `frame` into `input`, planes `[3, size, size]` of red, green and blue, each value
+    /// `(value / 255 - mean) / deviation`. Grey frames have three like planes.
+    pub(crate) fn cut(
+        &mut self,
+        frame: &Frame,
+        window: Window,
+        size: usize,
+        [mean, deviation]: [[f32; 3]; 2],
+        input: &mut [f32],
+    ) {
+        let plane = size * size;
+        let gain: [f32; 3] = std::array::from_fn(|channel| 1.0 / (255.0 * deviation[channel]));
+        let shift: [f32; 3] = std::array::from_fn(|channel| -mean[channel] / deviation[channel]);
+        for (channel, values) in input.chunks_exact_mut(plane).enumerate() {
+            values.fill(PADDING / deviation[channel] + shift[channel]);
+        }
+        let [x, y, width, height] = window.area;
+        let scaled = |length: usize| ((length as f32 * window.scale).round() as usize).clamp(1, size);
+        self.columns.prepare(width, scaled(width), window.scale);
+        self.rows.prepare(height, scaled(height), window.scale);
+        let (new_width, new_height) = (scaled(width), scaled(height));
+        let mut held = None;
+        for row in 0..new_height {
+            self.sum.clear();
+            self.sum.resize(new_width, [0.0; 3]);
+            let (first, weights) = self.rows.of(row);
+            for (index, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
+                let source = y + (first + index).min(height - 1);
+                if held != Some(source) {
+                    scale_row(frame, source, [x, width], &self.columns, &mut self.row);
+                    held = Some(source);
+                }
+                for (sum, value) in self.sum.iter_mut().zip(&self.row) {
+                    (0..3).for_each(|channel| sum[channel] += weight * value[channel]);
+                }
+            }
+            for channel in 0..3 {
+                let start = channel * plane + row * size;
+                let values = &mut input[start..start + new_width];
+                for (value, sum) in values.iter_mut().zip(&self.sum) {
+                    *value = sum[channel] * gain[channel] + shift[channel];
+                }
+            }
+        }
+    }
+}
+
+/// A row of the frame from column `x` on, `width` pixels of it, scaled by `taps`.
+fn scale_row(frame: &Frame, y: usize, [x, width]: [usize; 2], taps: &Taps, row: &mut Vec<[f32; 3]>) {
+    row.clear();
+    match &frame.rgb {
+        Some(rgb) => {
+            let pixels = &rgb.row(y).as_chunks::<3>().0[x..x + width];
+            row.extend(
+                (0..taps.firsts.len()).map(|to| taps.blend(to, width, |at| pixels[at].map(f32::from))),
+            );
+        }
+        None => {
+            let pixels = &frame.gray.row(y)[x..x + width];
+            row.extend(
+                (0..taps.firsts.len()).map(|to| taps.blend(to, width, |at| [f32::from(pixels[at]); 3])),
+            );
+        }
+    }
+}
+
+impl Taps {
+    /// How `from` values become `to`, `scale` new ones for each old one: a triangle as wide as the step from one new
+    /// value to the next, so that none is left out.
+    fn prepare(&mut self, from: usize, to: usize, scale: f32) {
+        let step = 1.0 / scale;
+        let reach = step.max(1.0);
+        self.count = (2.0 * reach).ceil() as usize + 1;
+        self.firsts.clear();
+        self.weights.clear();
+        for index in 0..to {
+            let centre = (index as f32 + 0.5) * step - 0.5;
+            let first = ((centre - reach).ceil().max(0.0) as usize).min(from - 1);
+            let weight = |at: usize| {
+                let distance = ((first + at) as f32 - centre).abs();
+                if first + at < from { (1.0 - distance / reach).max(0.0) } else { 0.0 }
+            };
+            let sum: f32 = (0..self.count).map(weight).sum();
+            self.firsts.push(first);
+            // A new value beyond the last old one is the last old one.
+            self.weights.extend((0..self.count).map(|at| match sum > 0.0 {
+                true => weight(at) / sum,
+                false => f32::from(u8::from(at == 0)),
+            }));
+        }
+    }
+
+    fn of(&self, to: usize) -> (usize, &[f32]) {
+        (self.firsts[to], &self.weights[to * self.count..(to + 1) * self.count])
+    }
+
+    fn blend(&self, to: usize, length: usize, pixel: impl Fn(usize) -> [f32; 3]) -> [f32; 3] {
+        let (first, weights) = self.of(to);
+        let mut sums = [0.0; 3];
+        for (index, weight) in weights.iter().enumerate() {
+            let pixel = pixel((first + index).min(length - 1));
+            (0..3).for_each(|channel| sums[channel] += weight * pixel[channel]);
+        }
+        sums
+    }
+}
