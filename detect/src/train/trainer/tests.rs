@@ -60,11 +60,11 @@ fn learn(trainer: &mut Trainer, pictures: &Arc<[Picture]>, steps: usize) -> Vec<
 #[test]
 fn a_detector_learns_and_flies() {
     let pictures = pictures();
-    let mut trainer = Trainer::new(config(120), &pictures, None, cpu()).unwrap();
-    let losses = learn(&mut trainer, &pictures, 120);
+    let mut trainer = Trainer::new(config(250), &pictures, None, cpu()).unwrap();
+    let losses = learn(&mut trainer, &pictures, 250);
     let mean =
         |losses: &[Losses]| losses.iter().map(|l| l.classes + l.boxes).sum::<f32>() / losses.len() as f32;
-    let (before, after) = (mean(&losses[..10]), mean(&losses[110..]));
+    let (before, after) = (mean(&losses[..10]), mean(&losses[240..]));
     assert!(after < before / 2.0, "{before} to {after}");
     assert!(trainer.is_done());
     let detector = Detector::read(&trainer.onnx().unwrap(), Kernel::best()).unwrap();
