@@ -24,12 +24,13 @@ const ONE_OBJECT_IOU: f32 = 0.8;
 /// ```no_run
 /// use kestrel_detect::{DetectError, Detector};
 ///
-/// # fn frame() -> geometry::Frame { unimplemented!() }
-/// let mut detector = Detector::open("models/vehicles_320_int8.onnx".as_ref())?;
-/// for detection in detector.detect(&frame())? {
+/// # fn look(frame: &geometry::Frame) -> Result<(), DetectError> {
+/// let mut detector = Detector::open("detector_int8.onnx".as_ref())?;
+/// for detection in detector.detect(frame)? {
 ///     println!("{} {:.2}", detector.classes()[detection.class_id as usize], detection.score);
 /// }
-/// # Ok::<(), DetectError>(())
+/// # Ok(())
+/// # }
 /// ```
 #[derive(Debug)]
 pub struct Detector {
