@@ -26,11 +26,8 @@ const STRIDES: [usize; 3] = [8, 16, 32];
 pub(super) fn train_detector(args: &TrainDetectorArgs) -> anyhow::Result<ExitCode> {
     let config = config(args);
     let (learnt_from, held_out) = sets(args)?;
-    let decoded = |sets: &[LabelSet]| -> anyhow::Result<Vec<Picture>> {
-        let of_set = |set: &LabelSet| Ok(pictures(set, &config.classes)?);
-        Ok(sets.iter().map(of_set).collect::<anyhow::Result<Vec<_>>>()?.concat())
-    };
-    let shown: Arc<[Picture]> = decoded(&learnt_from)?.into();
+    let decoded = learnt_from.iter().map(|set| pictures(set, &config.classes));
+    let shown: Arc<[Picture]> = decoded.collect::<Result<Vec<_>, _>>()?.concat().into();
     let held = held_out.iter().map(|set| set.images.len()).sum::<usize>();
     say(&format!("{} images to learn from, {held} held out", shown.len()));
     fs::create_dir_all(&args.out).with_context(|| format!("can't make {}", args.out.display()))?;
