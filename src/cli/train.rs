@@ -36,6 +36,9 @@ pub(crate) struct TrainDetectorArgs {
     /// Begin with the weights of a checkpoint of the same network instead of at random
     #[arg(long, value_name = "DIR", conflicts_with = "resume")]
     pub(crate) from: Option<PathBuf>,
+    /// Begin with the backbone of a network in a TensorFlow Lite file, trained on other images, instead of at random
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["resume", "from"])]
+    pub(crate) backbone_from: Option<PathBuf>,
     /// What looks at the image
     #[arg(long, value_enum, default_value_t = BackboneArg::MobilenetV2)]
     pub(crate) backbone: BackboneArg,

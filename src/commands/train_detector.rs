@@ -13,7 +13,7 @@ use detect::network::NetworkDescription;
 use detect::train::augment::{Augmentation, Picture};
 use detect::train::loss::{DetectionLoss, cpu};
 use detect::train::{Loader, Losses, TrainConfig, Trainer, pictures};
-use nn::train::Checkpoint;
+use nn::train::{Checkpoint, tflite};
 
 use crate::cli::TrainDetectorArgs;
 use crate::commands::labels;
@@ -98,7 +98,11 @@ fn trainer(args: &TrainDetectorArgs, config: TrainConfig, shown: &[Picture]) -> 
     );
     fs::write(&written, text).with_context(|| format!("can't write {}", written.display()))?;
     let initial = args.from.as_deref().map(averaged_weights).transpose()?;
-    Ok(Trainer::new(config, shown, initial, cpu())?)
+    let trainer = Trainer::new(config, shown, initial, cpu())?;
+    let Some(file) = &args.backbone_from else { return Ok(trainer) };
+    let broken = || format!("can't begin with {}", file.display());
+    let trained = tflite::convolutions(&fs::read(file).with_context(broken)?).with_context(broken)?;
+    trainer.with_backbone(&trained).with_context(broken)
 }
 
 /// The averaged weights of another training.

@@ -5,27 +5,24 @@ use std::sync::Arc;
 
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
-use fastrand::Rng;
 use geometry::BoundingBox;
 use nn::architecture::{Architecture, ExportError, Weights, WeightsError};
 use nn::preprocess::{Colors, Preprocessing};
+use nn::train::tflite::TrainedConvolution;
 use nn::train::{Checkpoint, CheckpointError, LearningRate, MovingAverage, TrainableNetwork};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::augment::{Augmentation, Picture};
 use super::batch::{Batch, BatchMaker};
+use super::initial::{ForeignBackbone, adopt, first_weights};
 use super::loss::{DetectionLoss, by_prior, scalar};
 use crate::description::Description;
 use crate::network::NetworkDescription;
 use crate::priors::{Level, fit_priors};
 
 /// What the network's input has taken from it, and is divided by, when values are between 0 and 1.
-const NORMALISATION: [f32; 2] = [0.5, 0.25];
-/// How likely an untrained network takes a prior for an object: the many priors without one do not drown the few with one
-/// (Lin et al., Focal Loss, ICCV 2017, section 4.1).
-const FIRST_SCORE: f32 = 0.01;
-
+pub(super) const NORMALISATION: [f32; 2] = [0.5, 0.25];
 /// How a detector is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
@@ -90,6 +87,9 @@ pub enum TrainError {
     /// Weights of another network.
     #[error(transparent)]
     Weights(#[from] WeightsError),
+    /// Another backbone.
+    #[error(transparent)]
+    Backbone(#[from] ForeignBackbone),
     /// A network that can't be written.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -137,6 +137,19 @@ impl Trainer {
             step: 0,
             device,
         })
+    }
+
+    /// The same training, but its backbone begins with what another network with it has learnt from other images; its
+    /// convolutions have their normalisation folded in.
+    ///
+    /// # Errors
+    /// [`TrainError::Backbone`] where it is another.
+    pub fn with_backbone(self, trained: &[TrainedConvolution]) -> Result<Self, TrainError> {
+        let mut weights = self.network.weights();
+        let layers = adopt(&mut weights, &self.architecture, trained)?;
+        let network = TrainableNetwork::new(Arc::clone(&self.architecture), &weights, &self.device)?;
+        let average = MovingAverage::new(weights, self.config.average_decay);
+        Ok(Self { network: network.with_folded_norm(&layers), average, ..self })
     }
 
     /// The training whose checkpoint is in `directory`, with the same `config` and `pictures`.
@@ -284,19 +297,6 @@ fn fitted(config: &TrainConfig, pictures: &[Picture]) -> Result<Vec<Level>, Trai
         return Err(TrainError::NoObjects { classes: config.classes.clone(), pictures: pictures.len() });
     }
     Ok(fit_priors(&sizes, &config.network.strides, config.network.shapes))
-}
-
-/// Weights before any training: those that predict are small, and scores begin low.
-fn first_weights(architecture: &Architecture, seed: u64) -> Weights {
-    let mut weights = architecture.initial_weights(&mut Rng::with_seed(seed));
-    for (name, values) in &mut weights.values {
-        if name.contains("predict.weight") {
-            values.iter_mut().for_each(|value| *value *= 0.1);
-        } else if name.starts_with("scores") && name.ends_with("predict.bias") {
-            values.fill((FIRST_SCORE / (1.0 - FIRST_SCORE)).ln());
-        }
-    }
-    weights
 }
 
 #[cfg(test)]

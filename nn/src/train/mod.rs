@@ -2,8 +2,10 @@
 
 mod average;
 mod checkpoint;
+mod fused;
 mod network;
 mod schedule;
+pub mod tflite;
 
 pub use average::MovingAverage;
 pub use checkpoint::{Checkpoint, CheckpointError};

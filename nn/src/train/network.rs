@@ -1,16 +1,18 @@
 //! Described networks that learn.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::module::{
-    adaptive_avg_pool2d, batch_norm_train, conv_transpose2d, conv2d, interpolate, max_pool2d,
+    adaptive_avg_pool2d, conv_transpose2d, conv2d, interpolate, max_pool2d, unfold4d,
 };
 use burn::tensor::ops::{
-    ConvOptions, ConvTransposeOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions,
+    ConvOptions, ConvTransposeOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions, UnfoldOptions,
 };
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
+use super::fused;
 use crate::architecture::{
     Activation, Architecture, BATCH_NORM_EPSILON, Convolution, Layer, Op, Weights, WeightsError,
 };
@@ -36,6 +38,9 @@ pub struct TrainableNetwork {
     /// Whether batch normalisation keeps to the running mean and variance.
     #[module(skip)]
     is_norm_frozen: bool,
+    /// The normalisations that the next batch is to write anew, by layer.
+    #[module(skip)]
+    folded: Vec<bool>,
 }
 
 /// The first of a layer's parameters in each list.
@@ -44,6 +49,10 @@ struct Slots {
     filters: usize,
     vectors: usize,
     running: usize,
+    /// What a normalisation keeps its values within: it takes over the function that alone reads it, where it can.
+    limits: [f32; 2],
+    /// Whether the layer before has done the work of this one.
+    is_done: bool,
 }
 
 impl TrainableNetwork {
@@ -63,6 +72,7 @@ impl TrainableNetwork {
             running: Vec::new(),
             slots: slots(&architecture),
             is_norm_frozen: false,
+            folded: vec![false; architecture.layers().len()],
             architecture,
         };
         for (index, parameter) in parameters.into_iter().enumerate() {
@@ -90,6 +100,17 @@ impl TrainableNetwork {
     /// The same, its batch normalisation by the running mean and variance from now on: for fine-tuning with few images.
     pub fn with_frozen_norm(self) -> Self {
         Self { is_norm_frozen: true, ..self }
+    }
+
+    /// The same, for weights that normalisation was folded into, as those that fly have it: the first batch measures what
+    /// comes out of the convolutions of `layers`, and their normalisation is written anew so that it computes what it
+    /// did, but with the mean and variance of that batch. Named as by
+    /// [`crate::architecture::Builder::convolution_norm`].
+    pub fn with_folded_norm(self, layers: &BTreeSet<String>) -> Self {
+        let is_folded =
+            |layer: &Layer| layer.name.strip_suffix(".norm").is_some_and(|name| layers.contains(name));
+        let folded = self.architecture.layers().iter().map(is_folded).collect();
+        Self { folded, ..self }
     }
 
     /// What it has learnt so far.
@@ -138,7 +159,8 @@ impl TrainableNetwork {
                 let bias = Some(self.vectors[slots.vectors].val());
                 conv_transpose2d(x, self.filters[slots.filters].val(), bias, options)
             }
-            Op::BatchNorm => self.batch_norm(slots, x),
+            Op::BatchNorm => self.batch_norm(index, x),
+            Op::Activation(_) if slots.is_done => x,
             Op::Activation(function) => activate(x, function),
             Op::UpsampleNearest => {
                 let options = InterpolateOptions::new(InterpolateMode::Nearest);
@@ -156,32 +178,94 @@ impl TrainableNetwork {
 
     fn convolution(&self, slots: Slots, convolution: Convolution, x: Tensor<4>) -> Tensor<4> {
         let Convolution { kernel, stride, groups, bias } = convolution;
-        let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], groups);
+        let filter = self.filters[slots.filters].val();
         let bias = bias.then(|| self.vectors[slots.vectors].val());
-        conv2d(x, self.filters[slots.filters].val(), bias, options)
+        let [_, read, ..] = x.dims();
+        let made = match (kernel, stride) {
+            _ if groups > 1 && groups == read && filter.dims()[0] == read => {
+                fused::depthwise(x, filter, stride)
+            }
+            (1, 1) if groups == 1 => pointwise(x, filter),
+            // No gradient reaches an image, so that nobody pays for the way back through its unfolding.
+            _ if groups == 1 && !x.is_require_grad() => unfolded(x, filter, stride),
+            _ => {
+                let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], groups);
+                return conv2d(x, filter, bias, options);
+            }
+        };
+        bias.map_or(made.clone(), |bias| made + of_channels(bias))
     }
 
-    fn batch_norm(&mut self, slots: Slots, x: Tensor<4>) -> Tensor<4> {
-        let epsilon = f64::from(BATCH_NORM_EPSILON);
-        let (gamma, beta) = (self.vectors[slots.vectors].val(), self.vectors[slots.vectors + 1].val());
-        let [mean, variance] = [0, 1].map(|part| self.running[slots.running + part].clone());
+    fn batch_norm(&mut self, layer: usize, x: Tensor<4>) -> Tensor<4> {
+        let slots = self.slots[layer];
+        let running = [0, 1].map(|part| self.running[slots.running + part].clone());
         if self.is_norm_frozen {
-            let of_channels = |vector: Tensor<1>| -> Tensor<4> {
-                let channels = vector.dims()[0];
-                vector.reshape([1, channels, 1, 1])
-            };
-            let gain = gamma / (variance + epsilon).sqrt();
-            let shift = beta - mean * gain.clone();
-            return x * of_channels(gain) + of_channels(shift);
+            let [mean, variance] = running;
+            return fused::norm(
+                x,
+                [self.gamma(slots), self.beta(slots), mean, variance],
+                slots.limits,
+                false,
+            );
         }
-        let result = batch_norm_train(x, gamma, beta, epsilon);
-        let follow = |running: Tensor<1>, batch: Tensor<1>| {
-            (running * (1.0 - BATCH_NORM_MOMENTUM) + batch * BATCH_NORM_MOMENTUM).detach()
-        };
-        self.running[slots.running] = follow(mean, result.mean);
-        self.running[slots.running + 1] = follow(variance, result.variance);
-        result.output
+        let batch = fused::statistics(x.clone());
+        if std::mem::take(&mut self.folded[layer]) {
+            self.unfold(slots, running, &batch);
+        } else {
+            for (part, (running, batch)) in running.into_iter().zip(&batch).enumerate() {
+                let followed = running * (1.0 - BATCH_NORM_MOMENTUM) + batch.clone() * BATCH_NORM_MOMENTUM;
+                self.running[slots.running + part] = followed.detach();
+            }
+        }
+        let [mean, variance] = batch;
+        fused::norm(x, [self.gamma(slots), self.beta(slots), mean, variance], slots.limits, true)
     }
+
+    fn gamma(&self, slots: Slots) -> Tensor<1> {
+        self.vectors[slots.vectors].val()
+    }
+
+    fn beta(&self, slots: Slots) -> Tensor<1> {
+        self.vectors[slots.vectors + 1].val()
+    }
+
+    /// Writes a normalisation anew, with other statistics: it computes what it did with the old ones.
+    fn unfold(&mut self, slots: Slots, [mean, variance]: [Tensor<1>; 2], batch: &[Tensor<1>; 2]) {
+        let epsilon = f64::from(BATCH_NORM_EPSILON);
+        let gain = self.gamma(slots) / (variance + epsilon).sqrt();
+        let beta = self.beta(slots) + gain.clone() * (batch[0].clone() - mean);
+        let gamma = gain * (batch[1].clone() + epsilon).sqrt();
+        for (part, values) in [gamma, beta].into_iter().enumerate() {
+            let vector = &mut self.vectors[slots.vectors + part];
+            *vector = Param::initialized(vector.id, values.detach().require_grad());
+            self.running[slots.running + part] = batch[part].clone();
+        }
+    }
+}
+
+/// A vector as what is added to channels.
+fn of_channels(vector: Tensor<1>) -> Tensor<4> {
+    let channels = vector.dims()[0];
+    vector.reshape([1, channels, 1, 1])
+}
+
+/// A convolution of kernel 1 as the product of matrices that it is.
+fn pointwise(x: Tensor<4>, filter: Tensor<4>) -> Tensor<4> {
+    let [batch, read, height, width] = x.dims();
+    let channels = filter.dims()[0];
+    let filter: Tensor<3> = filter.reshape([1, channels, read]);
+    let made = filter.matmul(x.reshape([batch, read, height * width]));
+    made.reshape([batch, channels, height, width])
+}
+
+/// A convolution as a product of matrices, each window a column.
+fn unfolded(x: Tensor<4>, filter: Tensor<4>, stride: usize) -> Tensor<4> {
+    let [batch, read, height, width] = x.dims();
+    let [channels, _, kernel, _] = filter.dims();
+    let options = UnfoldOptions::new([stride; 2], [kernel / 2; 2], [1, 1]);
+    let windows = unfold4d(x, [kernel; 2], options);
+    let filter: Tensor<3> = filter.reshape([1, channels, read * kernel * kernel]);
+    filter.matmul(windows).reshape([batch, channels, height.div_ceil(stride), width.div_ceil(stride)])
 }
 
 fn is_running(name: &str) -> bool {
@@ -189,8 +273,9 @@ fn is_running(name: &str) -> bool {
 }
 
 fn slots(architecture: &Architecture) -> Arc<[Slots]> {
-    let mut next = Slots { filters: 0, vectors: 0, running: 0 };
-    let of_layer = |layer: &Layer| {
+    let all = [f32::NEG_INFINITY, f32::INFINITY];
+    let mut next = Slots { filters: 0, vectors: 0, running: 0, limits: all, is_done: false };
+    let mut of_layer = |layer: &Layer| {
         let slots = next;
         match layer.op {
             Op::Convolution(convolution) => {
@@ -209,7 +294,33 @@ fn slots(architecture: &Architecture) -> Arc<[Slots]> {
         }
         slots
     };
-    architecture.layers().iter().map(of_layer).collect()
+    let mut slots: Vec<Slots> = architecture.layers().iter().map(&mut of_layer).collect();
+    for (index, layer) in architecture.layers().iter().enumerate() {
+        if let (Some(limits), Some(norm)) = (limits(layer), sole_norm(architecture, layer)) {
+            slots[norm].limits = limits;
+            slots[index].is_done = true;
+        }
+    }
+    slots.into()
+}
+
+/// What a function cuts off, where that is all it does.
+fn limits(layer: &Layer) -> Option<[f32; 2]> {
+    match layer.op {
+        Op::Activation(Activation::Relu) => Some([0.0, f32::INFINITY]),
+        Op::Activation(Activation::Relu6) => Some([0.0, 6.0]),
+        _ => None,
+    }
+}
+
+/// The normalisation that `layer` reads, where nothing else reads it.
+fn sole_norm(architecture: &Architecture, layer: &Layer) -> Option<usize> {
+    let read = *layer.inputs.first()?;
+    let is_norm = architecture.layers()[read.index()].op == Op::BatchNorm;
+    let readers =
+        architecture.layers().iter().flat_map(|layer| &layer.inputs).filter(|&&input| input == read);
+    let is_output = architecture.outputs().iter().any(|output| output.value == read);
+    (is_norm && readers.count() == 1 && !is_output).then(|| read.index())
 }
 
 fn activate(x: Tensor<4>, function: Activation) -> Tensor<4> {
@@ -276,6 +387,34 @@ mod tests {
         let by_running = forward(&mut network.with_frozen_norm());
         for (batch, running) in by_batch.iter().flatten().zip(by_running.iter().flatten()) {
             assert!((batch - running).abs() < 1e-3, "{batch} and {running}");
+        }
+    }
+
+    #[test]
+    fn folded_norms_are_unfolded_without_a_change() {
+        let architecture = Arc::new(of_all_kinds());
+        let mut weights = some_weights(&architecture);
+        let is_norm = |layer: &&Layer| layer.op == Op::BatchNorm;
+        let norms: Vec<&Layer> = architecture.layers().iter().filter(is_norm).collect();
+        for norm in &norms {
+            let set = |part: &str, value: f32| {
+                weights.values.get_mut(&format!("{}.{part}", norm.name)).unwrap().fill(value);
+            };
+            [("gamma", 1.0), ("mean", 0.0), ("variance", 1.0 - BATCH_NORM_EPSILON)].map(|(p, v)| set(p, v));
+        }
+        let device = Device::flex().autodiff();
+        let network = TrainableNetwork::new(Arc::clone(&architecture), &weights, &device).unwrap();
+        let names = norms.iter().map(|norm| norm.name.trim_end_matches(".norm").to_owned()).collect();
+        let mut network = network.with_folded_norm(&names);
+        let by_batch = forward(&mut network);
+        let learnt = network.weights();
+        assert_ne!(learnt, weights);
+        let mut folded = TrainableNetwork::new(architecture, &weights, &device).unwrap().with_frozen_norm();
+        let wanted = forward(&mut folded);
+        for found in [by_batch, forward(&mut network.with_frozen_norm())] {
+            for (found, wanted) in found.iter().flatten().zip(wanted.iter().flatten()) {
+                assert!((found - wanted).abs() < 1e-3, "{found} and {wanted}");
+            }
         }
     }
 

@@ -1,0 +1,281 @@
+//! Operations that take most of the time of a training on a processor, in one pass each where burn takes many.
+//!
+//! They run on the backend `Flex` alone; other devices compute the same by burn's own operations.
+
+mod depthwise;
+mod lanes;
+mod norm;
+
+use burn::backend::autodiff::checkpoint::base::Checkpointer;
+use burn::backend::autodiff::checkpoint::strategy::CheckpointStrategy;
+use burn::backend::autodiff::grads::Gradients;
+use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
+use burn::backend::flex::FlexTensor;
+use burn::backend::tensor::FloatTensor;
+use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
+use burn::tensor::{Tensor, TensorData};
+
+use depthwise::Depthwise;
+use norm::{Channels, Norm};
+
+/// A convolution of each channel by itself, `filter` `[channels, 1, kernel, kernel]`, padded by half its kernel.
+pub(super) fn depthwise(input: Tensor<4>, filter: Tensor<4>, stride: usize) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::depthwise(
+        input.into_dispatch(),
+        filter.into_dispatch(),
+        stride,
+    ))
+}
+
+/// Mean and variance of each channel, without gradients.
+pub(super) fn statistics(input: Tensor<4>) -> [Tensor<1>; 2] {
+    let [_, channels, ..] = input.dims();
+    let both: Tensor<2> =
+        Tensor::from_dispatch(<Dispatch as FusedOps>::channel_statistics(input.detach().into_dispatch()));
+    [0, 1].map(|part| both.clone().slice([part..part + 1, 0..channels]).reshape([channels]))
+}
+
+/// Batch normalisation: each channel less its mean over the root of its variance, times gamma, plus beta; then what
+/// is beyond `limits` is cut off. `is_of_batch`: mean and variance are those of `input`; no gradient reaches them otherwise.
+pub(super) fn norm(
+    input: Tensor<4>,
+    [gamma, beta, mean, variance]: [Tensor<1>; 4],
+    limits: [f32; 2],
+    is_of_batch: bool,
+) -> Tensor<4> {
+    Tensor::from_dispatch(<Dispatch as FusedOps>::norm(
+        input.into_dispatch(),
+        gamma.into_dispatch(),
+        beta.into_dispatch(),
+        mean.detach().into_dispatch(),
+        variance.detach().into_dispatch(),
+        limits,
+        is_of_batch,
+    ))
+}
+
+/// What is computed, on tensors without and with gradients.
+#[backend_extension(Flex, Autodiff)]
+pub trait FusedOps: Backend {
+    /// See [`depthwise`].
+    fn depthwise(input: FloatTensor<Self>, filter: FloatTensor<Self>, stride: usize) -> FloatTensor<Self>;
+
+    /// Mean and variance of each channel, `[2, channels]`.
+    fn channel_statistics(input: FloatTensor<Self>) -> FloatTensor<Self>;
+
+    /// See [`norm`].
+    fn norm(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        limits: [f32; 2],
+        is_of_batch: bool,
+    ) -> FloatTensor<Self>;
+}
+
+/// The gradients of [`FusedOps`], on tensors without.
+pub trait FusedGradients: FusedOps {
+    /// Of the input of [`FusedOps::depthwise`], whose height and width are `size`.
+    fn depthwise_input(
+        size: [usize; 2],
+        filter: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        stride: usize,
+    ) -> FloatTensor<Self>;
+
+    /// Of its filter.
+    fn depthwise_filter(
+        input: FloatTensor<Self>,
+        gradient: FloatTensor<Self>,
+        kernel: usize,
+        stride: usize,
+    ) -> FloatTensor<Self>;
+
+    /// Of input, gamma and beta of [`FusedOps::norm`].
+    fn norm_gradients(normalised: Normalised<Self>, gradient: FloatTensor<Self>) -> [FloatTensor<Self>; 3];
+}
+
+/// What went into a normalisation.
+#[derive(Clone, Debug)]
+pub struct Normalised<B: Backend + ?Sized> {
+    input: FloatTensor<B>,
+    /// Gamma, beta, mean, variance.
+    channels: [FloatTensor<B>; 4],
+    limits: [f32; 2],
+    is_of_batch: bool,
+}
+
+fn sizes(tensor: &FlexTensor) -> [usize; 4] {
+    let shape = tensor.layout().shape();
+    std::array::from_fn(|axis| shape[axis])
+}
+
+fn made(values: Vec<f32>, shape: &[usize]) -> FlexTensor {
+    FlexTensor::from_data(TensorData::new(values, shape.to_vec()))
+}
+
+impl FusedOps for Flex {
+    fn depthwise(input: FlexTensor, filter: FlexTensor, stride: usize) -> FlexTensor {
+        let (input, filter) = (input.to_contiguous(), filter.to_contiguous());
+        let of = Depthwise { input: sizes(&input), kernel: sizes(&filter)[3], stride };
+        made(of.forward(input.storage(), filter.storage()), &of.output())
+    }
+
+    fn channel_statistics(input: FlexTensor) -> FlexTensor {
+        let input = input.to_contiguous();
+        let [_, channels, height, width] = sizes(&input);
+        let both = norm::statistics(input.storage(), channels, height * width);
+        made(both.concat(), &[2, channels])
+    }
+
+    fn norm(
+        input: FlexTensor,
+        gamma: FlexTensor,
+        beta: FlexTensor,
+        mean: FlexTensor,
+        variance: FlexTensor,
+        limits: [f32; 2],
+        is_of_batch: bool,
+    ) -> FlexTensor {
+        let normalised = Normalised::<Self> {
+            input: input.to_contiguous(),
+            channels: [gamma, beta, mean, variance].map(|vector| vector.to_contiguous()),
+            limits,
+            is_of_batch,
+        };
+        let output = normalised.norm().forward(normalised.input.storage(), normalised.channels());
+        made(output, &sizes(&normalised.input))
+    }
+}
+
+impl FusedGradients for Flex {
+    fn depthwise_input(
+        [height, width]: [usize; 2],
+        filter: FlexTensor,
+        gradient: FlexTensor,
+        stride: usize,
+    ) -> FlexTensor {
+        let (filter, gradient) = (filter.to_contiguous(), gradient.to_contiguous());
+        let [batch, channels, ..] = sizes(&gradient);
+        let of = Depthwise { input: [batch, channels, height, width], kernel: sizes(&filter)[3], stride };
+        made(of.input_gradient(gradient.storage(), filter.storage()), &of.input)
+    }
+
+    fn depthwise_filter(input: FlexTensor, gradient: FlexTensor, kernel: usize, stride: usize) -> FlexTensor {
+        let (input, gradient) = (input.to_contiguous(), gradient.to_contiguous());
+        let of = Depthwise { input: sizes(&input), kernel, stride };
+        made(of.filter_gradient(input.storage(), gradient.storage()), &[of.input[1], 1, kernel, kernel])
+    }
+
+    fn norm_gradients(normalised: Normalised<Self>, gradient: FlexTensor) -> [FlexTensor; 3] {
+        let normalised = Normalised::<Self> {
+            input: normalised.input.to_contiguous(),
+            channels: normalised.channels.map(|vector| vector.to_contiguous()),
+            ..normalised
+        };
+        let gradient = gradient.to_contiguous();
+        let input = normalised.input.storage();
+        let found = normalised.norm().gradients(input, normalised.channels(), gradient.storage());
+        let shape = sizes(&normalised.input);
+        [made(found.input, &shape), made(found.gamma, &shape[1..2]), made(found.beta, &shape[1..2])]
+    }
+}
+
+impl Normalised<Flex> {
+    fn norm(&self) -> Norm {
+        let [_, channels, height, width] = sizes(&self.input);
+        Norm { channels, pixels: height * width, limits: self.limits, is_of_batch: self.is_of_batch }
+    }
+
+    fn channels(&self) -> Channels<'_> {
+        let [gamma, beta, mean, variance] = self.channels.each_ref().map(|vector| vector.storage());
+        Channels { gamma, beta, mean, variance }
+    }
+}
+
+/// The gradient of [`FusedOps::depthwise`].
+#[derive(Debug)]
+struct DepthwiseGradient {
+    stride: usize,
+}
+
+impl<B: FusedGradients> Backward<B, 2> for DepthwiseGradient {
+    type State = [FloatTensor<B>; 2];
+
+    fn backward(self, ops: Ops<Self::State, 2>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let [input, filter] = ops.state;
+        let [of_input, of_filter] = ops.parents;
+        let [.., height, width] = dimensions::<B>(&input);
+        let [.., kernel] = dimensions::<B>(&filter);
+        if let Some(node) = of_filter {
+            let found = B::depthwise_filter(input, gradient.clone(), kernel, self.stride);
+            gradients.register::<B>(node.id, found);
+        }
+        if let Some(node) = of_input {
+            let found = B::depthwise_input([height, width], filter, gradient, self.stride);
+            gradients.register::<B>(node.id, found);
+        }
+    }
+}
+
+fn dimensions<B: Backend>(tensor: &FloatTensor<B>) -> [usize; 4] {
+    let shape = tensor.shape();
+    std::array::from_fn(|axis| shape[axis])
+}
+
+/// The gradient of [`FusedOps::norm`].
+#[derive(Debug)]
+struct NormGradient;
+
+impl<B: FusedGradients> Backward<B, 3> for NormGradient {
+    type State = Normalised<B>;
+
+    fn backward(self, ops: Ops<Self::State, 3>, gradients: &mut Gradients, _: &mut Checkpointer) {
+        let gradient = gradients.consume::<B>(&ops.node);
+        let found = B::norm_gradients(ops.state, gradient);
+        for (node, found) in ops.parents.into_iter().zip(found) {
+            if let Some(node) = node {
+                gradients.register::<B>(node.id, found);
+            }
+        }
+    }
+}
+
+impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
+    fn depthwise(input: FloatTensor<Self>, filter: FloatTensor<Self>, stride: usize) -> FloatTensor<Self> {
+        let state = [input.primitive().clone(), filter.primitive().clone()];
+        let output = B::depthwise(state[0].clone(), state[1].clone(), stride);
+        let step = DepthwiseGradient { stride }.prepare::<C>([input.node(), filter.node()]);
+        match step.compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(state, output),
+            OpsKind::UnTracked(step) => step.finish(output),
+        }
+    }
+
+    fn channel_statistics(input: FloatTensor<Self>) -> FloatTensor<Self> {
+        Self::from_inner(B::channel_statistics(input.primitive().clone()))
+    }
+
+    fn norm(
+        input: FloatTensor<Self>,
+        gamma: FloatTensor<Self>,
+        beta: FloatTensor<Self>,
+        mean: FloatTensor<Self>,
+        variance: FloatTensor<Self>,
+        limits: [f32; 2],
+        is_of_batch: bool,
+    ) -> FloatTensor<Self> {
+        let nodes = [input.node(), gamma.node(), beta.node()];
+        let channels = [gamma, beta, mean, variance].map(|vector| vector.primitive().clone());
+        let state = Normalised::<B> { input: input.primitive().clone(), channels, limits, is_of_batch };
+        let [gamma, beta, mean, variance] = state.channels.clone();
+        let output = B::norm(state.input.clone(), gamma, beta, mean, variance, limits, is_of_batch);
+        match NormGradient.prepare::<C>(nodes).compute_bound().stateful() {
+            OpsKind::Tracked(step) => step.finish(state, output),
+            OpsKind::UnTracked(step) => step.finish(output),
+        }
+    }
+}
