@@ -3,10 +3,12 @@
 pub mod assign;
 pub mod augment;
 mod batch;
+mod best;
 pub mod loss;
 mod pictures;
 mod trainer;
 
 pub use batch::{Batch, BatchMaker, Loader};
+pub use best::Best;
 pub use pictures::pictures;
 pub use trainer::{Losses, TrainConfig, TrainError, Trainer};
