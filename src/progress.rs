@@ -35,6 +35,15 @@ impl FrameProgress {
         }
     }
 
+    /// Says a line of its own.
+    #[cfg(feature = "train")]
+    pub(crate) fn line(&self, text: &str) {
+        match &self.bar {
+            Some(bar) => bar.suspend(|| say(text)),
+            None => say(text),
+        }
+    }
+
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {

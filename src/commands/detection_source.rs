@@ -8,7 +8,7 @@ use anyhow::{Context, bail};
 use datasets::labels::{ClassMap, LabelSet, LabelledImage};
 use detect::{Detector, Tiling, non_maximum_suppression};
 use eval::detection::{DetectionResults, FoundBox, ImageKey};
-use geometry::Detection;
+use geometry::{Detection, Frame};
 use runtime::graph::process_cpu;
 
 /// A detector, or what one has left.
@@ -92,10 +92,31 @@ impl RunningDetector {
     /// Where the file can't be read or holds no detector.
     pub(super) fn open(model: &Path, whole: bool, map: &ClassMap) -> anyhow::Result<Self> {
         let detector = Detector::open(model).with_context(|| model.display().to_string())?;
+        Ok(Self::new(detector, whole, map))
+    }
+
+    /// A detector as it is measured: also what it is not sure of counts.
+    pub(super) fn new(detector: Detector, whole: bool, map: &ClassMap) -> Self {
         let detector = detector.with_score_threshold(Self::SCORE_THRESHOLD);
         let detector = if whole { detector.with_tiling(Tiling::Whole) } else { detector };
         let (classes, class_ids) = map.apply(detector.classes());
-        Ok(Self { detector, classes, class_ids, cpu: Duration::ZERO })
+        Self { detector, classes, class_ids, cpu: Duration::ZERO }
+    }
+
+    /// What is in a frame.
+    ///
+    /// # Errors
+    /// Where the network fails.
+    pub(super) fn find_in(&mut self, frame: &Frame) -> anyhow::Result<Vec<FoundBox>> {
+        let before = process_cpu();
+        let found = self.detector.detect(frame)?;
+        self.cpu += process_cpu() - before;
+        let renamed = found.into_iter().filter_map(|detection| {
+            let class_id = self.class_ids[detection.class_id as usize]?;
+            Some(Detection { class_id, ..detection })
+        });
+        let found = non_maximum_suppression(renamed.collect(), Self::MAX_IOU);
+        Ok(found.iter().map(FoundBox::from).collect())
     }
 }
 
@@ -105,16 +126,7 @@ impl DetectionSource for RunningDetector {
     }
 
     fn find(&mut self, image: &LabelledImage) -> anyhow::Result<Vec<FoundBox>> {
-        let frame = image.frame()?;
-        let before = process_cpu();
-        let found = self.detector.detect(&frame)?;
-        self.cpu += process_cpu() - before;
-        let renamed = found.into_iter().filter_map(|detection| {
-            let class_id = self.class_ids[detection.class_id as usize]?;
-            Some(Detection { class_id, ..detection })
-        });
-        let found = non_maximum_suppression(renamed.collect(), Self::MAX_IOU);
-        Ok(found.iter().map(FoundBox::from).collect())
+        self.find_in(&image.frame()?)
     }
 
     fn cpu(&self) -> Option<Duration> {

@@ -24,6 +24,8 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+#[cfg(feature = "train")]
+use anyhow::Context;
 use anyhow::ensure;
 
 #[cfg(feature = "train")]
@@ -80,6 +82,19 @@ fn ensure_apart(input: &Path, out: &Path) -> anyhow::Result<()> {
         input.canonicalize().ok().zip(out.canonicalize().ok()).is_some_and(|(i, o)| i.starts_with(o));
     ensure!(!is_around, "expected another folder for --out, found {}, which holds the input", out.display());
     Ok(())
+}
+
+/// Puts `bytes` in the place of the file at `path`: whole, or what was there stays.
+#[cfg(feature = "train")]
+fn replace_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let mut next = path.as_os_str().to_owned();
+    next.push(".next");
+    let replaced = std::fs::write(&next, bytes).and_then(|()| std::fs::rename(&next, path));
+    if replaced.is_err() {
+        // A part of it is of no use; that it can't be removed either is the smaller evil.
+        let _ = std::fs::remove_file(&next);
+    }
+    replaced.with_context(|| format!("can't write {}", path.display()))
 }
 
 /// The value in the middle.

@@ -1,7 +1,10 @@
 //! `kestrel train detector`.
 
-use std::fs::{self, File};
-use std::io::Write;
+mod curves;
+mod validation;
+
+use std::collections::BTreeSet;
+use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,23 +19,31 @@ use detect::train::{Loader, Losses, TrainConfig, Trainer, pictures};
 use nn::train::{Checkpoint, tflite};
 
 use crate::cli::TrainDetectorArgs;
-use crate::commands::labels;
+use crate::commands::{labels, name_of, replace_file};
 use crate::logging::say;
 use crate::progress::FrameProgress;
+use curves::{Curves, Row};
+use validation::Validation;
 
 /// Feature maps of these strides find vehicles of 10 to 100 pixels.
 const STRIDES: [usize; 3] = [8, 16, 32];
+/// What a training leaves in its folder: the averaged network as it is and as it was at its best, and all that it needs to
+/// go on.
+const LATEST: &str = "detector.onnx";
+const BEST: &str = "best.onnx";
+const CHECKPOINT: &str = "checkpoint";
 
 pub(super) fn train_detector(args: &TrainDetectorArgs) -> anyhow::Result<ExitCode> {
     let config = config(args);
     let (learnt_from, held_out) = sets(args)?;
     let decoded = learnt_from.iter().map(|set| pictures(set, &config.classes));
     let shown: Arc<[Picture]> = decoded.collect::<Result<Vec<_>, _>>()?.concat().into();
-    let held = held_out.iter().map(|set| set.images.len()).sum::<usize>();
-    say(&format!("{} images to learn from, {held} held out", shown.len()));
-    fs::create_dir_all(&args.out).with_context(|| format!("can't make {}", args.out.display()))?;
+    let images = held_out.iter().map(|set| set.images.len()).sum::<usize>();
+    let validation = validation(args, held_out)?;
+    let measured = validation.images();
+    say(&format!("{} images to learn from, {images} held out, {measured} of them measured on", shown.len()));
     let trainer = trainer(args, config, &shown)?;
-    train(args, trainer, shown)?;
+    Session::new(args, trainer, validation)?.train(shown)?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -66,13 +77,32 @@ fn config(args: &TrainDetectorArgs) -> TrainConfig {
 fn sets(args: &TrainDetectorArgs) -> anyhow::Result<(Vec<LabelSet>, Vec<LabelSet>)> {
     let map = args.labels.map.clone().unwrap_or_default();
     let mut split = (Vec::new(), Vec::new());
+    let mut scenes = BTreeSet::new();
     for folder in &args.data {
         let set = labels::source(folder, &args.labels).read()?.mapped(&map);
+        scenes.extend(set.scenes().into_iter().map(str::to_owned));
         let (held_out, learnt_from) = set.partition(|image| is_held_out(image.scene(), &args.hold_out));
         split.0.push(learnt_from);
         split.1.push(held_out);
     }
+    for pattern in &args.hold_out {
+        let is_there = scenes.iter().any(|scene| is_held_out(scene, std::slice::from_ref(pattern)));
+        ensure!(
+            is_there,
+            "expected scenes of the data to hold out, found `{pattern}`, which is none of them"
+        );
+    }
     Ok(split)
+}
+
+fn validation(args: &TrainDetectorArgs, held_out: Vec<LabelSet>) -> anyhow::Result<Validation> {
+    let names = args.data.iter().map(|folder| name_of(folder, &args.data));
+    let validation = Validation::new(&args.find, names.zip(held_out).collect(), args.validation_images);
+    ensure!(
+        args.patience.is_none() || validation.is_possible(),
+        "expected held-out images (--hold-out) with objects to end by --patience, found none"
+    );
+    Ok(validation)
 }
 
 fn is_held_out(scene: &str, patterns: &[String]) -> bool {
@@ -83,7 +113,7 @@ fn is_held_out(scene: &str, patterns: &[String]) -> bool {
 }
 
 fn trainer(args: &TrainDetectorArgs, config: TrainConfig, shown: &[Picture]) -> anyhow::Result<Trainer> {
-    let checkpoint = args.out.join("checkpoint");
+    let checkpoint = args.out.join(CHECKPOINT);
     let written = args.out.join("config.json");
     let text = serde_json::to_string_pretty(&config)?;
     if args.resume {
@@ -96,13 +126,22 @@ fn trainer(args: &TrainDetectorArgs, config: TrainConfig, shown: &[Picture]) -> 
         "expected a new folder, or --resume, found the checkpoint {}",
         checkpoint.display()
     );
-    fs::write(&written, text).with_context(|| format!("can't write {}", written.display()))?;
     let initial = args.from.as_deref().map(averaged_weights).transpose()?;
     let trainer = Trainer::new(config, shown, initial, cpu())?;
-    let Some(file) = &args.backbone_from else { return Ok(trainer) };
-    let broken = || format!("can't begin with {}", file.display());
-    let trained = tflite::convolutions(&fs::read(file).with_context(broken)?).with_context(broken)?;
-    trainer.with_backbone(&trained).with_context(broken)
+    let trainer = match &args.backbone_from {
+        Some(file) => {
+            with_backbone(trainer, file).with_context(|| format!("can't begin with {}", file.display()))?
+        }
+        None => trainer,
+    };
+    fs::create_dir_all(&args.out).with_context(|| format!("can't make {}", args.out.display()))?;
+    replace_file(&written, text.as_bytes())?;
+    Ok(trainer)
+}
+
+/// A training whose backbone begins with the weights in a TensorFlow Lite file.
+fn with_backbone(trainer: Trainer, file: &Path) -> anyhow::Result<Trainer> {
+    Ok(trainer.with_backbone(&tflite::convolutions(&fs::read(file)?)?)?)
 }
 
 /// The averaged weights of another training.
@@ -111,34 +150,96 @@ fn averaged_weights(checkpoint: &Path) -> anyhow::Result<nn::architecture::Weigh
     weights.with_context(|| format!("{}: no averaged weights", checkpoint.display()))
 }
 
-fn train(args: &TrainDetectorArgs, mut trainer: Trainer, shown: Arc<[Picture]>) -> anyhow::Result<()> {
-    let mut curves = Curves::open(&args.out.join("curves.csv"), trainer.steps_taken())?;
-    let mut progress = FrameProgress::new(Some(args.steps as u64));
-    let mut loader = Loader::start(trainer.batches(shown), trainer.steps_taken());
-    let (start, first) = (Instant::now(), trainer.steps_taken());
-    let mut mean = None;
-    while !trainer.is_done() {
+/// A training with its files.
+struct Session<'a> {
+    args: &'a TrainDetectorArgs,
+    trainer: Trainer,
+    validation: Validation,
+    curves: Curves,
+    progress: FrameProgress,
+}
+
+impl<'a> Session<'a> {
+    fn new(args: &'a TrainDetectorArgs, trainer: Trainer, validation: Validation) -> anyhow::Result<Self> {
+        let figures = if validation.is_possible() { validation.figure_names() } else { Vec::new() };
+        let curves = Curves::open(&args.out.join("curves.csv"), trainer.steps_taken(), &figures)?;
+        Ok(Self { args, trainer, validation, curves, progress: FrameProgress::new(Some(args.steps as u64)) })
+    }
+
+    /// Takes the steps that are left.
+    fn train(mut self, shown: Arc<[Picture]>) -> anyhow::Result<()> {
+        let mut loader = Loader::start(self.trainer.batches(shown), self.trainer.steps_taken());
+        let (start, first) = (Instant::now(), self.trainer.steps_taken());
+        let mut mean = None;
+        while !self.is_over() {
+            let row = self.step(&mut loader)?;
+            let follow = |mean: f32, new: f32| mean + 0.05 * (new - mean);
+            let smooth = mean.map_or(row.losses, |mean: Losses| Losses {
+                classes: follow(mean.classes, row.losses.classes),
+                boxes: follow(mean.boxes, row.losses.boxes),
+            });
+            mean = Some(smooth);
+            let (elapsed, waited, left) = (start.elapsed(), loader.waited, self.args.steps - row.step);
+            let note = || note(smooth, elapsed, waited, row.step - first, left);
+            self.progress.update(row.step as u64, note);
+            if row.step.is_multiple_of(self.args.save_every) || self.is_over() {
+                self.save()?;
+            }
+        }
+        self.progress.finish();
+        self.conclude();
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.trainer.is_done() || self.is_stale()
+    }
+
+    fn is_stale(&self) -> bool {
+        self.args.patience.is_some_and(|patience| self.trainer.best().is_stale(patience))
+    }
+
+    fn step(&mut self, loader: &mut Loader) -> anyhow::Result<Row> {
+        let (start, waited, learning_rate) = (Instant::now(), loader.waited, self.trainer.learning_rate());
         let batch = loader.next_batch().context("the thread that makes batches has ended")?;
-        let losses = trainer.step(batch)?;
-        let step = trainer.steps_taken();
-        curves.write(step, losses)?;
-        let follow = |mean: f32, new: f32| mean + 0.05 * (new - mean);
-        let smooth = mean.map_or(losses, |mean: Losses| Losses {
-            classes: follow(mean.classes, losses.classes),
-            boxes: follow(mean.boxes, losses.boxes),
-        });
-        mean = Some(smooth);
-        let elapsed = start.elapsed();
-        progress
-            .update(step as u64, || note(smooth, elapsed, loader.waited, step - first, args.steps - step));
-        if step.is_multiple_of(args.save_every) || trainer.is_done() {
-            trainer.save(&args.out.join("checkpoint"))?;
-            let path = args.out.join("detector.onnx");
-            fs::write(&path, trainer.onnx()?).with_context(|| format!("can't write {}", path.display()))?;
+        let losses = self.trainer.step(batch)?;
+        let (step, time, waited) = (self.trainer.steps_taken(), start.elapsed(), loader.waited - waited);
+        let is_due = step.is_multiple_of(self.args.validate_every) || self.trainer.is_done();
+        let figures = if is_due && self.validation.is_possible() { self.validate()? } else { Vec::new() };
+        let row = Row { step, losses, learning_rate, time, waited, figures };
+        self.curves.write(&row)?;
+        Ok(row)
+    }
+
+    /// Measures the averaged network, and keeps it where it is the best so far.
+    fn validate(&mut self) -> anyhow::Result<Vec<Option<f64>>> {
+        let onnx = self.trainer.onnx()?;
+        let validated = self.validation.run(&onnx)?;
+        let is_best = self.trainer.judge(validated.ap50().unwrap_or(f64::NAN));
+        if is_best {
+            replace_file(&self.args.out.join(BEST), &onnx)?;
+        }
+        let remark = if is_best { ", the best so far" } else { "" };
+        self.progress.line(&format!("step {}: {validated}{remark}", self.trainer.steps_taken()));
+        Ok(validated.figures(self.args.find.len()))
+    }
+
+    /// Writes the latest network, then the checkpoint: after a cut between the two the network is written once more.
+    fn save(&self) -> anyhow::Result<()> {
+        replace_file(&self.args.out.join(LATEST), &self.trainer.onnx()?)?;
+        Ok(self.trainer.save(&self.args.out.join(CHECKPOINT))?)
+    }
+
+    fn conclude(&self) {
+        if self.is_stale() && !self.trainer.is_done() {
+            let taken = self.trainer.steps_taken();
+            say(&format!("ended after {taken} of {} steps: no gain for too long", self.args.steps));
+        }
+        if let Some((figure, step)) = self.trainer.best().figure {
+            let path = self.args.out.join(BEST);
+            say(&format!("{}: AP50 {figure:.3} after {step} steps", path.display()));
         }
     }
-    progress.finish();
-    Ok(())
 }
 
 fn note(losses: Losses, elapsed: Duration, waited: Duration, done: usize, left: usize) -> String {
@@ -149,26 +250,4 @@ fn note(losses: Losses, elapsed: Duration, waited: Duration, done: usize, left: 
     format!(
         "scores {classes:.3}, boxes {boxes:.3}, {per_step:.2} s a step ({waited:.0} % waiting for images), {minutes:.0} min left"
     )
-}
-
-/// Losses of each step, in a file.
-struct Curves {
-    file: File,
-}
-
-impl Curves {
-    /// Goes on behind step `step`: a training that was cut off has written further than its checkpoint.
-    fn open(path: &Path, step: usize) -> anyhow::Result<Self> {
-        let broken = || format!("can't write {}", path.display());
-        let before = if step == 0 { String::new() } else { fs::read_to_string(path).with_context(broken)? };
-        let mut file = File::create(path).with_context(broken)?;
-        let kept = before.lines().skip(1).take(step);
-        let text: Vec<&str> = std::iter::once("step,class_loss,box_loss").chain(kept).collect();
-        writeln!(file, "{}", text.join("\n")).with_context(broken)?;
-        Ok(Self { file })
-    }
-
-    fn write(&mut self, step: usize, losses: Losses) -> anyhow::Result<()> {
-        Ok(writeln!(self.file, "{step},{},{}", losses.classes, losses.boxes)?)
-    }
 }

@@ -31,8 +31,17 @@ const COMMAND: &str = "train detector --data set --find block --hold-out south -
 fn from_images_to_a_quantised_detector() {
     let lab = lab();
     let said = lab.kestrel(&format!("{COMMAND} --out trained")).expect_code(0).stderr;
-    assert!(said.contains("4 images to learn from, 2 held out"), "{said}");
-    assert_eq!(lab.read("trained/curves.csv").lines().count(), 1 + 4);
+    assert!(said.contains("4 images to learn from, 2 held out, 2 of them measured on"), "{said}");
+    assert!(said.contains("step 4: AP50 0.000, AP 0.000, the best so far"), "{said}");
+    let curves = lab.read("trained/curves.csv");
+    assert_eq!(curves.lines().count(), 1 + 4);
+    assert!(
+        curves.contains("waited_seconds,ap50,ap,ap50 set,ap set,ap50 set block,ap set block\n"),
+        "{curves}"
+    );
+    assert!(curves.ends_with(",0,0,0,0,0,0\n"), "{curves}");
+    let files = lab.files();
+    assert_eq!(files[&lab.path("trained/best.onnx")], files[&lab.path("trained/detector.onnx")]);
     let quantize = "model quantize trained/detector.onnx int8.onnx --calibration set/images";
     lab.kestrel(quantize).expect_code(0);
     let inspected = lab.kestrel("model inspect int8.onnx --json").expect_code(0).json();
@@ -60,6 +69,49 @@ fn a_training_is_not_written_over_and_goes_on() {
     lab.kestrel(&format!("{COMMAND} --out other --from trained/checkpoint")).expect_code(0);
 }
 
+/// What a training leaves that depends on neither the time it took nor the order of the entries of a header.
+fn results(lab: &Lab, out: &str) -> (Vec<u8>, Vec<u8>, Vec<String>) {
+    let files = lab.files();
+    let network = |name: &str| files[&lab.path(&format!("{out}/{name}"))].clone();
+    let untimed = |row: &str| {
+        let columns: Vec<&str> = row.split(',').collect();
+        [&columns[..4], &columns[6..]].concat().join(",")
+    };
+    let curves = lab.read(&format!("{out}/curves.csv")).lines().map(untimed).collect();
+    (network("best.onnx"), network("detector.onnx"), curves)
+}
+
+#[test]
+fn a_training_ends_when_nothing_is_gained_and_goes_on_exactly() {
+    let lab = lab();
+    let command = format!("{COMMAND} --validate-every 1 --out");
+    lab.kestrel(&format!("{command} whole")).expect_code(0);
+    // After so few steps nothing is found: the first measurement is the best, the second brings no gain.
+    let said = lab.kestrel(&format!("{command} parts --patience 1")).expect_code(0).stderr;
+    assert!(said.contains("ended after 2 of 4 steps") && said.contains("AP50 0.000 after 1 steps"), "{said}");
+    assert_eq!(lab.read("parts/curves.csv").lines().count(), 1 + 2);
+    lab.kestrel(&format!("{command} parts --patience 9 --resume")).expect_code(0);
+    let (whole, parts) = (results(&lab, "whole"), results(&lab, "parts"));
+    assert_eq!(whole.2, parts.2);
+    assert!(whole.0 == parts.0 && whole.1 == parts.1, "a training that went on ended elsewhere");
+    assert_ne!(whole.0, whole.1, "the best is of the first step");
+}
+
+#[test]
+fn held_out_images_are_there_and_may_go() {
+    let lab = lab();
+    let unknown = COMMAND.replace("--hold-out south", "--hold-out south,sout");
+    lab.kestrel(&format!("{unknown} --out trained")).expect_code(1).says(&["`sout`"]);
+    let none = COMMAND.replace("--hold-out south", "--patience 2");
+    lab.kestrel(&format!("{none} --out trained")).expect_code(1).says(&["--hold-out", "--patience"]);
+    assert!(!lab.path("trained").exists(), "nothing is written before all is known to be well");
+    let whole = std::fs::read(lab.path("set/images/south1.png")).unwrap();
+    lab.write("set/images/south1.png", &whole[..whole.len() / 2]);
+    let said = lab.kestrel(&format!("{COMMAND} --validate-every 2 --out trained")).expect_code(0).stderr;
+    assert_eq!(said.matches("south1.png").count(), 1, "named once, then left out: {said}");
+    assert!(said.contains("step 4: AP50 0.000"), "{said}");
+}
+
 #[test]
 fn what_can_t_be_learnt_is_refused() {
     let lab = lab();
@@ -67,6 +119,7 @@ fn what_can_t_be_learnt_is_refused() {
     lab.kestrel(&format!("{none} --out trained"))
         .expect_code(1)
         .says(&["boat", "found 4 pictures without any"]);
+    assert!(!lab.path("trained").exists());
     lab.kestrel("train detector --data set --find block --out trained --crop 50").expect_code(2);
     lab.kestrel("eval detection --data set --model set/classes.txt").expect_code(1).says(&["no ONNX model"]);
 }

@@ -3,12 +3,14 @@
 pub mod assign;
 pub mod augment;
 mod batch;
+mod best;
 mod initial;
 pub mod loss;
 mod pictures;
 mod trainer;
 
 pub use batch::{Batch, BatchMaker, Loader};
+pub use best::Best;
 pub use initial::ForeignBackbone;
 pub use pictures::pictures;
 pub use trainer::{Losses, TrainConfig, TrainError, Trainer};

@@ -15,6 +15,7 @@ use thiserror::Error;
 
 use super::augment::{Augmentation, Picture};
 use super::batch::{Batch, BatchMaker};
+use super::best::Best;
 use super::initial::{ForeignBackbone, adopt, first_weights};
 use super::loss::{DetectionLoss, by_prior, scalar};
 use crate::description::Description;
@@ -107,6 +108,7 @@ pub struct Trainer {
     optimizer: ModuleOptimizer,
     average: MovingAverage,
     step: usize,
+    best: Best,
     device: Device,
 }
 
@@ -135,6 +137,7 @@ impl Trainer {
             architecture,
             network,
             step: 0,
+            best: Best::default(),
             device,
         })
     }
@@ -167,7 +170,8 @@ impl Trainer {
         let (learning, average) = (weights("learning"), weights("average"));
         let trainer = Self::new(config, pictures, Some(learning), device)?;
         let average = MovingAverage::resume(average, trainer.config.average_decay, saved.step);
-        Ok(Self { optimizer, average, step: saved.step, ..trainer })
+        let best = Best::of(&saved.numbers);
+        Ok(Self { optimizer, average, step: saved.step, best, ..trainer })
     }
 
     /// Writes what [`Trainer::resume`] needs into `directory`.
@@ -177,7 +181,7 @@ impl Trainer {
     pub fn save(&self, directory: &Path) -> Result<(), TrainError> {
         let weights = [("learning", self.network.weights()), ("average", self.average.weights.clone())];
         let weights = weights.map(|(of, weights)| (of.to_owned(), weights)).into();
-        let checkpoint = Checkpoint { step: self.step, weights, numbers: [].into() };
+        let checkpoint = Checkpoint { step: self.step, weights, numbers: self.best.numbers() };
         Ok(checkpoint.save(directory, &self.optimizer)?)
     }
 
@@ -189,6 +193,17 @@ impl Trainer {
     /// Whether all steps are taken.
     pub fn is_done(&self) -> bool {
         self.step >= self.config.steps
+    }
+
+    /// Takes in what the averaged network was measured to be worth after the last step; says whether that is the best so
+    /// far. Checkpoints hold it.
+    pub fn judge(&mut self, figure: f64) -> bool {
+        self.best.judge(self.step, figure)
+    }
+
+    /// The best that [`Trainer::judge`] has been told.
+    pub fn best(&self) -> &Best {
+        &self.best
     }
 
     /// The priors, fitted to the pictures.
@@ -223,7 +238,7 @@ impl Trainer {
         let [of_scores, of_boxes] = self.config.loss.of(logits, by_prior(boxes, 4), &batch.targets);
         let losses = Losses { classes: scalar(&of_scores), boxes: scalar(&of_boxes) };
         let gradients = GradientsParams::from_grads((of_scores + of_boxes).backward(), &self.network);
-        let rate = self.rate();
+        let rate = self.learning_rate();
         self.network = self.optimizer.step(rate, self.network.clone(), gradients);
         self.average.follow(&self.network.weights());
         self.step += 1;
@@ -258,7 +273,8 @@ impl Trainer {
         &self.average.weights
     }
 
-    fn rate(&self) -> f64 {
+    /// The learning rate of the next step.
+    pub fn learning_rate(&self) -> f64 {
         let TrainConfig { learning_rate: peak, warm_up, steps, .. } = self.config;
         LearningRate { peak, final_share: 0.01, warm_up, steps }.at(self.step)
     }

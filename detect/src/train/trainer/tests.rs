@@ -79,11 +79,13 @@ fn a_training_that_was_cut_off_ends_as_it_would_have() {
     learn(&mut whole, &pictures, 6);
     let mut first = Trainer::new(config(6), &pictures, None, cpu()).unwrap();
     learn(&mut first, &pictures, 3);
+    assert!(first.judge(0.7) && !first.judge(0.6));
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path().join("checkpoint");
     first.save(&place).unwrap();
     let mut second = Trainer::resume(config(6), &pictures, &place, cpu()).unwrap();
     assert_eq!(second.steps_taken(), 3);
+    assert_eq!(*second.best(), Best { figure: Some((0.7, 3)), without_gain: 1 });
     learn(&mut second, &pictures, 3);
     assert_eq!(second.onnx().unwrap(), whole.onnx().unwrap());
 }

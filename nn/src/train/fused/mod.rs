@@ -279,3 +279,87 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::tensor::Device;
+    use burn::tensor::module::conv2d;
+    use burn::tensor::ops::ConvOptions;
+
+    use super::*;
+    use crate::architecture::BATCH_NORM_EPSILON;
+
+    fn random<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.f32() * 2.0 - 0.7).collect();
+        Tensor::from_data(TensorData::new(values, shape), device).require_grad()
+    }
+
+    /// The output of `of`, and the gradients of its product with random numbers.
+    fn output_and_gradients(parts: &[Tensor<1>], of: impl Fn(&[Tensor<1>]) -> Tensor<4>) -> Vec<Vec<f32>> {
+        let values = |tensor: Tensor<1>| tensor.into_data().try_to_vec::<f32>().unwrap();
+        let output = of(parts);
+        let gradient = random(output.dims(), 9, &output.device()).detach();
+        let gradients = (output.clone() * gradient).sum().backward();
+        let count = output.shape().num_elements();
+        let of_parts = parts.iter().map(|part| values(part.grad(&gradients).unwrap()));
+        std::iter::once(values(output.reshape([count]))).chain(of_parts).collect()
+    }
+
+    fn assert_close(found: &[Vec<f32>], wanted: &[Vec<f32>]) {
+        for (part, (found, wanted)) in found.iter().zip(wanted).enumerate() {
+            assert_eq!(found.len(), wanted.len());
+            let worst = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            assert!(worst < 2e-4, "part {part} differs by {worst}");
+        }
+    }
+
+    #[test]
+    fn depthwise_is_that_of_burn() {
+        let device = Device::flex().autodiff();
+        let parts = [random([2 * 5 * 9 * 14], 1, &device), random([5 * 9], 2, &device)];
+        let shaped = |parts: &[Tensor<1>]| {
+            (parts[0].clone().reshape([2, 5, 9, 14]), parts[1].clone().reshape([5, 1, 3, 3]))
+        };
+        for stride in [1, 2] {
+            let fused = output_and_gradients(&parts, |parts| {
+                let (input, filter) = shaped(parts);
+                depthwise(input, filter, stride)
+            });
+            let plain = output_and_gradients(&parts, |parts| {
+                let (input, filter) = shaped(parts);
+                conv2d(input, filter, None, ConvOptions::new([stride; 2], [1; 2], [1; 2], 5))
+            });
+            assert_close(&fused, &plain);
+        }
+    }
+
+    #[test]
+    fn norm_is_that_of_its_definition() {
+        let device = Device::flex().autodiff();
+        let parts = [random([3 * 4 * 5 * 7], 3, &device), random([4], 4, &device), random([4], 5, &device)];
+        let limits = [-0.1, 0.6];
+        let fixed = [random([4], 6, &device).detach(), (random([4], 7, &device).abs() + 0.2).detach()];
+        for is_of_batch in [true, false] {
+            let fused = output_and_gradients(&parts, |parts| {
+                let input: Tensor<4> = parts[0].clone().reshape([3, 4, 5, 7]);
+                let [mean, variance] = if is_of_batch { statistics(input.clone()) } else { fixed.clone() };
+                norm(input, [parts[1].clone(), parts[2].clone(), mean, variance], limits, is_of_batch)
+            });
+            let plain = output_and_gradients(&parts, |parts| {
+                let input: Tensor<4> = parts[0].clone().reshape([3, 4, 5, 7]);
+                let of_channels = |vector: &Tensor<1>| -> Tensor<4> { vector.clone().reshape([1, 4, 1, 1]) };
+                let over_all = |of: Tensor<4>| of.mean_dim(0).mean_dim(2).mean_dim(3);
+                let (mean, variance) = if is_of_batch {
+                    let mean = over_all(input.clone());
+                    (mean.clone(), over_all((input.clone() - mean).square()))
+                } else {
+                    (of_channels(&fixed[0]), of_channels(&fixed[1]))
+                };
+                let normal = (input - mean) / (variance + f64::from(BATCH_NORM_EPSILON)).sqrt();
+                (normal * of_channels(&parts[1]) + of_channels(&parts[2])).clamp(limits[0], limits[1])
+            });
+            assert_close(&fused, &plain);
+        }
+    }
+}

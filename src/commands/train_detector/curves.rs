@@ -1,0 +1,101 @@
+//! How a training went, step by step, in a file.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use detect::train::Losses;
+
+use crate::commands::replace_file;
+
+/// What every step has; figures of validations stand behind it.
+const COLUMNS: &str = "step,class_loss,box_loss,learning_rate,seconds,waited_seconds";
+
+/// What a step came to.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// Its number, from 1 on.
+    pub(super) step: usize,
+    /// Before it.
+    pub(super) losses: Losses,
+    /// How far it went.
+    pub(super) learning_rate: f64,
+    /// How long it took without validation.
+    pub(super) time: Duration,
+    /// For how much of that there was no batch.
+    pub(super) waited: Duration,
+    /// What was measured after it; empty where nothing was.
+    pub(super) figures: Vec<Option<f64>>,
+}
+
+/// A row for each step.
+pub(super) struct Curves {
+    file: File,
+    figures: usize,
+}
+
+impl Curves {
+    /// Goes on behind step `step`: a training that was cut off has written further than its checkpoint. `figures` names
+    /// those of a validation.
+    pub(super) fn open(path: &Path, step: usize, figures: &[String]) -> anyhow::Result<Self> {
+        let broken = || format!("can't write {}", path.display());
+        let names = figures.iter().map(|name| name.replace([',', '"', '\n'], "_"));
+        let header = std::iter::once(COLUMNS.to_owned()).chain(names).collect::<Vec<_>>().join(",");
+        let before = if step == 0 { String::new() } else { fs::read_to_string(path).with_context(broken)? };
+        let mut rows = before.lines();
+        let found = rows.next().unwrap_or(&header);
+        ensure!(found == header, "{}: expected the columns {header}, found {found}", path.display());
+        let text: String =
+            [&*header].into_iter().chain(rows.take(step)).flat_map(|row| [row, "\n"]).collect();
+        replace_file(path, text.as_bytes())?;
+        let file = OpenOptions::new().append(true).open(path).with_context(broken)?;
+        Ok(Self { file, figures: figures.len() })
+    }
+
+    /// Adds a step.
+    pub(super) fn write(&mut self, row: &Row) -> anyhow::Result<()> {
+        let Row { step, losses, learning_rate, time, waited, figures } = row;
+        let [time, waited] = [time, waited].map(Duration::as_secs_f64);
+        let figure = |index: usize| match figures.get(index).copied().flatten() {
+            Some(figure) => format!(",{figure}"),
+            None => ",".to_owned(),
+        };
+        let figures: String = (0..self.figures).map(figure).collect();
+        let Losses { classes, boxes } = losses;
+        let line = format!("{step},{classes},{boxes},{learning_rate},{time:.4},{waited:.4}{figures}\n");
+        self.file.write_all(line.as_bytes()).context("can't write the curves")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn row(step: usize, figures: Vec<Option<f64>>) -> Row {
+        let losses = Losses { classes: 0.5, boxes: 0.25 };
+        let (time, waited) = (Duration::from_millis(1500), Duration::ZERO);
+        Row { step, losses, learning_rate: 0.001, time, waited, figures }
+    }
+
+    #[test]
+    fn rows_behind_the_checkpoint_are_dropped() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("curves.csv");
+        let names = ["ap50".to_owned(), "ap a,b".to_owned()];
+        let mut curves = Curves::open(&path, 0, &names).unwrap();
+        for (step, figures) in [(1, vec![]), (2, vec![Some(0.5), None]), (3, vec![])] {
+            curves.write(&row(step, figures)).unwrap();
+        }
+        Curves::open(&path, 2, &names).unwrap().write(&row(3, vec![Some(1.0), Some(0.5)])).unwrap();
+        let expected = "step,class_loss,box_loss,learning_rate,seconds,waited_seconds,ap50,ap a_b\n\
+                        1,0.5,0.25,0.001,1.5000,0.0000,,\n\
+                        2,0.5,0.25,0.001,1.5000,0.0000,0.5,\n\
+                        3,0.5,0.25,0.001,1.5000,0.0000,1,0.5\n";
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        let other = Curves::open(&path, 2, &names[..1]).map(drop).unwrap_err().to_string();
+        assert!(other.contains("expected the columns"), "{other}");
+        assert_eq!(fs::read_to_string(&path).unwrap(), expected, "nothing is lost");
+    }
+}
