@@ -15,7 +15,7 @@ use datasets::labels::LabelSet;
 use detect::network::NetworkDescription;
 use detect::train::augment::{Augmentation, Picture};
 use detect::train::loss::{DetectionLoss, cpu};
-use detect::train::{Loader, Losses, TrainConfig, Trainer, pictures};
+use detect::train::{BatchMaker, Loader, Losses, TrainConfig, Trainer, pictures, quantized};
 use nn::train::{Checkpoint, tflite};
 
 use crate::cli::TrainDetectorArgs;
@@ -27,11 +27,14 @@ use validation::Validation;
 
 /// Feature maps of these strides find vehicles of 10 to 100 pixels.
 const STRIDES: [usize; 3] = [8, 16, 32];
-/// What a training leaves in its folder: the averaged network as it is and as it was at its best, and all that it needs to
-/// go on.
+/// What a training leaves in its folder: the averaged network as it is and as it was at its best, that on bytes, and all that
+/// it needs to go on.
 const LATEST: &str = "detector.onnx";
 const BEST: &str = "best.onnx";
+const ON_BYTES: &str = "detector-int8.onnx";
 const CHECKPOINT: &str = "checkpoint";
+/// Pictures that show what the values of a network range over.
+const CALIBRATION_PIECES: usize = 96;
 
 pub(super) fn train_detector(args: &TrainDetectorArgs) -> anyhow::Result<ExitCode> {
     let config = config(args);
@@ -168,7 +171,8 @@ impl<'a> Session<'a> {
 
     /// Takes the steps that are left.
     fn train(mut self, shown: Arc<[Picture]>) -> anyhow::Result<()> {
-        let mut loader = Loader::start(self.trainer.batches(shown), self.trainer.steps_taken());
+        let batches = self.trainer.batches(shown);
+        let mut loader = Loader::start(batches.clone(), self.trainer.steps_taken());
         let (start, first) = (Instant::now(), self.trainer.steps_taken());
         let mut mean = None;
         while !self.is_over() {
@@ -188,7 +192,7 @@ impl<'a> Session<'a> {
         }
         self.progress.finish();
         self.conclude();
-        Ok(())
+        self.quantize(&batches)
     }
 
     fn is_over(&self) -> bool {
@@ -239,6 +243,23 @@ impl<'a> Session<'a> {
             let path = self.args.out.join(BEST);
             say(&format!("{}: AP50 {figure:.3} after {step} steps", path.display()));
         }
+    }
+
+    /// Writes the best network, or the latest where none was measured, on bytes.
+    fn quantize(&mut self, batches: &BatchMaker) -> anyhow::Result<()> {
+        let chosen = if self.trainer.best().figure.is_some() { BEST } else { LATEST };
+        let path = self.args.out.join(chosen);
+        let float = fs::read(&path).with_context(|| path.display().to_string())?;
+        let quantized = quantized(&float, batches, CALIBRATION_PIECES)?;
+        let path = self.args.out.join(ON_BYTES);
+        replace_file(&path, &quantized.file)?;
+        let measured = match self.validation.is_possible() {
+            true => format!("; {}", self.validation.run(&quantized.file)?),
+            false => String::new(),
+        };
+        let in_float = quantized.report.in_float.len();
+        say(&format!("{}: {chosen} on bytes, {in_float} nodes in float{measured}", path.display()));
+        Ok(())
     }
 }
 

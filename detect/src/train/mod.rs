@@ -7,10 +7,12 @@ mod best;
 mod initial;
 pub mod loss;
 mod pictures;
+mod quantize;
 mod trainer;
 
 pub use batch::{Batch, BatchMaker, Loader};
 pub use best::Best;
 pub use initial::ForeignBackbone;
 pub use pictures::pictures;
+pub use quantize::quantized;
 pub use trainer::{Losses, TrainConfig, TrainError, Trainer};
