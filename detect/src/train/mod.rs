@@ -7,10 +7,12 @@ mod best;
 mod initial;
 pub mod loss;
 mod pictures;
+mod synthetic;
 mod trainer;
 
 pub use batch::{Batch, BatchMaker, Loader};
 pub use best::Best;
 pub use initial::ForeignBackbone;
 pub use pictures::pictures;
+pub use synthetic::synthetic_pictures;
 pub use trainer::{Losses, TrainConfig, TrainError, Trainer};
