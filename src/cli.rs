@@ -385,6 +385,10 @@ pub(crate) struct WorldArgs {
     /// Folder to write into; must be empty or new
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
+    /// Instead of a flight, pictures to learn from: each from another place, under another angle between --motion and
+    /// straight down, and from 0.4 to 2.4 times --height
+    #[arg(long)]
+    pub(crate) scattered: bool,
     /// Layout of the dataset
     #[arg(long, value_enum, default_value_t = WorldFormat::Kitti)]
     pub(crate) format: WorldFormat,

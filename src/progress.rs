@@ -11,6 +11,8 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// Shows the progress of something that counts frames.
 pub(crate) struct FrameProgress {
+    /// What is counted.
+    unit: &'static str,
     bar: Option<ProgressBar>,
     total: Option<u64>,
     last_line: Instant,
@@ -20,7 +22,13 @@ impl FrameProgress {
     /// Progress towards `total` frames, where that is known.
     pub(crate) fn new(total: Option<u64>) -> Self {
         let bar = std::io::stderr().is_terminal().then(|| bar(total));
-        Self { bar, total, last_line: Instant::now() }
+        Self { unit: "frame", bar, total, last_line: Instant::now() }
+    }
+
+    /// The same of something else than frames.
+    #[cfg(feature = "train")]
+    pub(crate) fn counting(self, unit: &'static str) -> Self {
+        Self { unit, ..self }
     }
 
     /// `done` frames are done; `note` says how it goes.
@@ -31,7 +39,7 @@ impl FrameProgress {
         } else if self.last_line.elapsed() >= LINE_EVERY {
             self.last_line = Instant::now();
             let total = self.total.map_or_else(String::new, |total| format!("/{total}"));
-            say(&format!("frame {done}{total} {}", note()));
+            say(&format!("{} {done}{total} {}", self.unit, note()));
         }
     }
 

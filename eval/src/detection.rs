@@ -20,7 +20,7 @@ use geometry::Detection;
 
 pub use crate::tracking::Rectangle;
 pub use confusion::{Confusion, ImageVerdict, OperatingPoint};
-pub use picture::detection_picture;
+pub use picture::{detection_picture, labelled_picture};
 pub use report::{ClassReport, DetectionReport, SceneReport};
 pub use results::{DetectionResults, ImageKey, ResultBox};
 pub use vedai::{

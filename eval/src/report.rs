@@ -7,6 +7,7 @@ mod chart;
 mod detection;
 mod frame;
 mod html;
+mod plot;
 mod target;
 mod tracking;
 mod views;
@@ -16,6 +17,7 @@ use std::path::Path;
 use geometry::Trajectory;
 
 pub use frame::SampleFrame;
+pub use plot::Plot;
 pub use target::{FollowedTarget, TargetGrade, TargetSample};
 
 use crate::detection::{DetectionReport, VedaiReport};
@@ -47,6 +49,7 @@ pub struct Report {
     tracking: Tracking,
     detections: Detections,
     target: FollowedTarget,
+    plots: Vec<Plot>,
     trajectories: Vec<(String, Trajectory)>,
     length_unit: Option<String>,
     latencies: Vec<LatencyStats>,
@@ -144,6 +147,13 @@ impl Report {
         Self { target, ..self }
     }
 
+    /// Adds a plot of anything else: how a training went.
+    #[must_use]
+    pub fn plot(mut self, plot: Plot) -> Self {
+        self.plots.push(plot);
+        self
+    }
+
     /// Adds a trajectory without ground truth.
     #[must_use]
     pub fn trajectory(mut self, name: impl Into<String>, trajectory: Trajectory) -> Self {
@@ -195,6 +205,7 @@ impl Report {
             self.header(),
             self.highlights(),
             section("Runs", &self.comparison_table()),
+            section("Curves", &drawn(self.plots.iter().map(Plot::chart))?),
             section("Trajectory", &self.charts()?),
             section("Target", &self.target_section()?),
             section("Tracking", &self.tracking_section()?),

@@ -23,12 +23,16 @@ pub(crate) struct TrainDetectorArgs {
     /// Names of the classes that are to be found; others are background
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', required = true)]
     pub(crate) find: Vec<String>,
+    /// Learn also from so many pictures of the synthetic world: cars, vans, trucks and buses (--map holds for them too) at
+    /// random places, from 20 to 120 m above ground, from straight down to 45 degrees
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) synthetic: usize,
     /// Scenes that are not learnt from but measured on: what stands before the last number of the images' names, or the
     /// beginning of it with a star: MOS,DJI_00*
     #[arg(long, value_name = "SCENE,...", value_delimiter = ',')]
     pub(crate) hold_out: Vec<String>,
     /// Steps from one measurement on the held-out images to the next; best.onnx is the network with the highest AP50, mean
-    /// over --data. At 50 images of a megapixel one takes as long as some ten steps
+    /// over --data. With two --data it takes about as long as ten steps
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = super::at_least_one)]
     pub(crate) validate_every: usize,
     /// Measure on at most so many held-out images of each --data, evenly spread
@@ -37,7 +41,7 @@ pub(crate) struct TrainDetectorArgs {
     /// End where so many measurements in a row brought no higher AP50
     #[arg(long, value_name = "N", value_parser = super::at_least_one)]
     pub(crate) patience: Option<usize>,
-    /// Folder for the networks, the checkpoint and the curves
+    /// Folder for the networks, the checkpoint, the curves and a report.html that shows how it goes
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Go on from the checkpoint in --out

@@ -1,6 +1,8 @@
 //! `kestrel train detector`.
 
 mod curves;
+mod page;
+mod session;
 mod validation;
 
 use std::collections::BTreeSet;
@@ -8,46 +10,74 @@ use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use datasets::labels::LabelSet;
 use detect::network::NetworkDescription;
 use detect::train::augment::{Augmentation, Picture};
 use detect::train::loss::{DetectionLoss, cpu};
-use detect::train::{BatchMaker, Loader, Losses, TrainConfig, Trainer, pictures, quantized};
+use detect::train::{TrainConfig, Trainer, pictures, synthetic_pictures};
 use nn::train::{Checkpoint, tflite};
+use serde::Serialize;
 
 use crate::cli::TrainDetectorArgs;
 use crate::commands::{labels, name_of, replace_file};
 use crate::logging::say;
 use crate::progress::FrameProgress;
-use curves::{Curves, Row};
+use session::{CHECKPOINT, CONFIGURATION, Session};
 use validation::Validation;
 
 /// Feature maps of these strides find vehicles of 10 to 100 pixels.
 const STRIDES: [usize; 3] = [8, 16, 32];
-/// What a training leaves in its folder: the averaged network as it is and as it was at its best, that on bytes, and all that
-/// it needs to go on.
-const LATEST: &str = "detector.onnx";
-const BEST: &str = "best.onnx";
-const ON_BYTES: &str = "detector-int8.onnx";
-const CHECKPOINT: &str = "checkpoint";
-/// Pictures that show what the values of a network range over.
-const CALIBRATION_PIECES: usize = 96;
 
 pub(super) fn train_detector(args: &TrainDetectorArgs) -> anyhow::Result<ExitCode> {
     let config = config(args);
     let (learnt_from, held_out) = sets(args)?;
-    let decoded = learnt_from.iter().map(|set| pictures(set, &config.classes));
-    let shown: Arc<[Picture]> = decoded.collect::<Result<Vec<_>, _>>()?.concat().into();
+    let unreadable = |error| say(&format!("{error}: not learnt from"));
+    let mut shown: Vec<Picture> =
+        learnt_from.iter().flat_map(|set| pictures(set, &config.classes, unreadable)).collect();
+    let real = shown.len();
+    shown.extend(synthetic(args)?);
+    let shown: Arc<[Picture]> = shown.into();
     let images = held_out.iter().map(|set| set.images.len()).sum::<usize>();
     let validation = validation(args, held_out)?;
     let measured = validation.images();
-    say(&format!("{} images to learn from, {images} held out, {measured} of them measured on", shown.len()));
-    let trainer = trainer(args, config, &shown)?;
-    Session::new(args, trainer, validation)?.train(shown)?;
+    say(&format!("{real} images to learn from, {images} held out, {measured} of them measured on"));
+    let recipe = Recipe {
+        training: &config,
+        images: real,
+        synthetic: args.synthetic,
+        held_out: images,
+        hold_out: &args.hold_out,
+    };
+    let recipe = serde_json::to_string_pretty(&recipe)?;
+    let trainer = trainer(args, config, &recipe, &shown)?;
+    Session::new(args, trainer, validation, shown)?.train()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What decides the outcome, as it is written down: a training that goes on must have the same.
+#[derive(Serialize)]
+struct Recipe<'a> {
+    #[serde(flatten)]
+    training: &'a TrainConfig,
+    /// How many labelled images are learnt from.
+    images: usize,
+    /// How many pictures of the synthetic world are.
+    synthetic: usize,
+    /// How many images are held out, and the patterns that say which.
+    held_out: usize,
+    hold_out: &'a [String],
+}
+
+/// Pictures of the synthetic world.
+fn synthetic(args: &TrainDetectorArgs) -> anyhow::Result<Vec<Picture>> {
+    let mut progress = FrameProgress::new(Some(args.synthetic as u64)).counting("synthetic picture");
+    let map = args.labels.map.clone().unwrap_or_default();
+    let update = |done: usize| progress.update(done as u64, String::new);
+    let pictures = synthetic_pictures(args.synthetic, args.seed, &args.find, &map, update)?;
+    progress.finish();
+    Ok(pictures)
 }
 
 fn config(args: &TrainDetectorArgs) -> TrainConfig {
@@ -115,13 +145,18 @@ fn is_held_out(scene: &str, patterns: &[String]) -> bool {
     })
 }
 
-fn trainer(args: &TrainDetectorArgs, config: TrainConfig, shown: &[Picture]) -> anyhow::Result<Trainer> {
+/// The training as `recipe` has it, anew or from its checkpoint.
+fn trainer(
+    args: &TrainDetectorArgs,
+    config: TrainConfig,
+    recipe: &str,
+    shown: &[Picture],
+) -> anyhow::Result<Trainer> {
     let checkpoint = args.out.join(CHECKPOINT);
-    let written = args.out.join("config.json");
-    let text = serde_json::to_string_pretty(&config)?;
+    let written = args.out.join(CONFIGURATION);
     if args.resume {
         let before = fs::read_to_string(&written).with_context(|| format!("{}", written.display()))?;
-        ensure!(before == text, "expected the configuration of {}, found {text}", written.display());
+        ensure!(before == recipe, "expected the configuration of {}, found {recipe}", written.display());
         return Ok(Trainer::resume(config, shown, &checkpoint, cpu())?);
     }
     ensure!(
@@ -138,7 +173,7 @@ fn trainer(args: &TrainDetectorArgs, config: TrainConfig, shown: &[Picture]) -> 
         None => trainer,
     };
     fs::create_dir_all(&args.out).with_context(|| format!("can't make {}", args.out.display()))?;
-    replace_file(&written, text.as_bytes())?;
+    replace_file(&written, recipe.as_bytes())?;
     Ok(trainer)
 }
 
@@ -151,124 +186,4 @@ fn with_backbone(trainer: Trainer, file: &Path) -> anyhow::Result<Trainer> {
 fn averaged_weights(checkpoint: &Path) -> anyhow::Result<nn::architecture::Weights> {
     let weights = Checkpoint::read(checkpoint)?.weights.remove("average");
     weights.with_context(|| format!("{}: no averaged weights", checkpoint.display()))
-}
-
-/// A training with its files.
-struct Session<'a> {
-    args: &'a TrainDetectorArgs,
-    trainer: Trainer,
-    validation: Validation,
-    curves: Curves,
-    progress: FrameProgress,
-}
-
-impl<'a> Session<'a> {
-    fn new(args: &'a TrainDetectorArgs, trainer: Trainer, validation: Validation) -> anyhow::Result<Self> {
-        let figures = if validation.is_possible() { validation.figure_names() } else { Vec::new() };
-        let curves = Curves::open(&args.out.join("curves.csv"), trainer.steps_taken(), &figures)?;
-        Ok(Self { args, trainer, validation, curves, progress: FrameProgress::new(Some(args.steps as u64)) })
-    }
-
-    /// Takes the steps that are left.
-    fn train(mut self, shown: Arc<[Picture]>) -> anyhow::Result<()> {
-        let batches = self.trainer.batches(shown);
-        let mut loader = Loader::start(batches.clone(), self.trainer.steps_taken());
-        let (start, first) = (Instant::now(), self.trainer.steps_taken());
-        let mut mean = None;
-        while !self.is_over() {
-            let row = self.step(&mut loader)?;
-            let follow = |mean: f32, new: f32| mean + 0.05 * (new - mean);
-            let smooth = mean.map_or(row.losses, |mean: Losses| Losses {
-                classes: follow(mean.classes, row.losses.classes),
-                boxes: follow(mean.boxes, row.losses.boxes),
-            });
-            mean = Some(smooth);
-            let (elapsed, waited, left) = (start.elapsed(), loader.waited, self.args.steps - row.step);
-            let note = || note(smooth, elapsed, waited, row.step - first, left);
-            self.progress.update(row.step as u64, note);
-            if row.step.is_multiple_of(self.args.save_every) || self.is_over() {
-                self.save()?;
-            }
-        }
-        self.progress.finish();
-        self.conclude();
-        self.quantize(&batches)
-    }
-
-    fn is_over(&self) -> bool {
-        self.trainer.is_done() || self.is_stale()
-    }
-
-    fn is_stale(&self) -> bool {
-        self.args.patience.is_some_and(|patience| self.trainer.best().is_stale(patience))
-    }
-
-    fn step(&mut self, loader: &mut Loader) -> anyhow::Result<Row> {
-        let (start, waited, learning_rate) = (Instant::now(), loader.waited, self.trainer.learning_rate());
-        let batch = loader.next_batch().context("the thread that makes batches has ended")?;
-        let losses = self.trainer.step(batch)?;
-        let (step, time, waited) = (self.trainer.steps_taken(), start.elapsed(), loader.waited - waited);
-        let is_due = step.is_multiple_of(self.args.validate_every) || self.trainer.is_done();
-        let figures = if is_due && self.validation.is_possible() { self.validate()? } else { Vec::new() };
-        let row = Row { step, losses, learning_rate, time, waited, figures };
-        self.curves.write(&row)?;
-        Ok(row)
-    }
-
-    /// Measures the averaged network, and keeps it where it is the best so far.
-    fn validate(&mut self) -> anyhow::Result<Vec<Option<f64>>> {
-        let onnx = self.trainer.onnx()?;
-        let validated = self.validation.run(&onnx)?;
-        let is_best = self.trainer.judge(validated.ap50().unwrap_or(f64::NAN));
-        if is_best {
-            replace_file(&self.args.out.join(BEST), &onnx)?;
-        }
-        let remark = if is_best { ", the best so far" } else { "" };
-        self.progress.line(&format!("step {}: {validated}{remark}", self.trainer.steps_taken()));
-        Ok(validated.figures(self.args.find.len()))
-    }
-
-    /// Writes the latest network, then the checkpoint: after a cut between the two the network is written once more.
-    fn save(&self) -> anyhow::Result<()> {
-        replace_file(&self.args.out.join(LATEST), &self.trainer.onnx()?)?;
-        Ok(self.trainer.save(&self.args.out.join(CHECKPOINT))?)
-    }
-
-    fn conclude(&self) {
-        if self.is_stale() && !self.trainer.is_done() {
-            let taken = self.trainer.steps_taken();
-            say(&format!("ended after {taken} of {} steps: no gain for too long", self.args.steps));
-        }
-        if let Some((figure, step)) = self.trainer.best().figure {
-            let path = self.args.out.join(BEST);
-            say(&format!("{}: AP50 {figure:.3} after {step} steps", path.display()));
-        }
-    }
-
-    /// Writes the best network, or the latest where none was measured, on bytes.
-    fn quantize(&mut self, batches: &BatchMaker) -> anyhow::Result<()> {
-        let chosen = if self.trainer.best().figure.is_some() { BEST } else { LATEST };
-        let path = self.args.out.join(chosen);
-        let float = fs::read(&path).with_context(|| path.display().to_string())?;
-        let quantized = quantized(&float, batches, CALIBRATION_PIECES)?;
-        let path = self.args.out.join(ON_BYTES);
-        replace_file(&path, &quantized.file)?;
-        let measured = match self.validation.is_possible() {
-            true => format!("; {}", self.validation.run(&quantized.file)?),
-            false => String::new(),
-        };
-        let in_float = quantized.report.in_float.len();
-        say(&format!("{}: {chosen} on bytes, {in_float} nodes in float{measured}", path.display()));
-        Ok(())
-    }
-}
-
-fn note(losses: Losses, elapsed: Duration, waited: Duration, done: usize, left: usize) -> String {
-    let per_step = elapsed.as_secs_f64() / done.max(1) as f64;
-    let minutes = per_step * left as f64 / 60.0;
-    let waited = 100.0 * waited.as_secs_f64() / elapsed.as_secs_f64().max(1e-9);
-    let Losses { classes, boxes } = losses;
-    format!(
-        "scores {classes:.3}, boxes {boxes:.3}, {per_step:.2} s a step ({waited:.0} % waiting for images), {minutes:.0} min left"
-    )
 }

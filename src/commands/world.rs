@@ -47,6 +47,7 @@ fn config(args: &WorldArgs) -> anyhow::Result<WorldConfig> {
         speed_mps: positive("speed", args.speed)?,
         height_m: positive("height", args.height.unwrap_or(defaults.height_m))?,
         effects,
+        scattered: args.scattered,
         ..defaults
     })
 }

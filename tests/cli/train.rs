@@ -1,7 +1,12 @@
 //! `kestrel train detector`, from labelled images to a quantised network that is measured.
 
+#[cfg(unix)]
+use std::process::Command;
+
 use image::{Rgb, RgbImage};
 
+#[cfg(unix)]
+use crate::common::KESTREL;
 use crate::common::Lab;
 
 /// Six images in two scenes: red blocks of 16 pixels on grey, in YOLO's format.
@@ -108,6 +113,85 @@ fn held_out_images_are_there_and_may_go() {
     let said = lab.kestrel(&format!("{COMMAND} --validate-every 2 --out trained")).expect_code(0).stderr;
     assert_eq!(said.matches("south1.png").count(), 1, "named once, then left out: {said}");
     assert!(said.contains("step 4: AP50 0.000"), "{said}");
+}
+
+#[test]
+fn a_page_shows_how_it_went() {
+    let lab = lab();
+    lab.kestrel(&format!("{COMMAND} --out trained")).expect_code(0);
+    let page = lab.read("trained/report.html");
+    let parts =
+        ["Training of trained", "after 4 of 4 steps", "Losses", "AP50 on held-out images", "Learning rate"];
+    let parts =
+        parts.into_iter().chain(["what the network was shown in step 4: ", "set, south1", "mobilenet"]);
+    for part in parts {
+        assert!(page.to_lowercase().contains(&part.to_lowercase()), "`{part}` is not on the page");
+    }
+}
+
+#[test]
+fn the_synthetic_world_is_learnt_from_too() {
+    let lab = lab();
+    let command = COMMAND.replace("--find block", "--find block,car --synthetic 2");
+    lab.kestrel(&format!("{command} --out trained")).expect_code(0);
+    let config: serde_json::Value = serde_json::from_str(&lab.read("trained/config.json")).unwrap();
+    assert_eq!((&config["images"], &config["synthetic"]), (&4.into(), &2.into()));
+    let other = command.replace("--synthetic 2", "--synthetic 3 --resume");
+    lab.kestrel(&format!("{other} --out trained")).expect_code(1).says(&["configuration"]);
+}
+
+#[test]
+fn a_broken_image_is_named_and_left_out() {
+    let lab = lab();
+    let pixels = RgbImage::from_fn(96, 96, |x, y| Rgb([x as u8, y as u8, 90]));
+    pixels.save(lab.path("set/images/north9.jpg")).unwrap();
+    lab.write("set/labels/north9.txt", "0 0.5 0.5 0.2 0.2\n");
+    let whole = std::fs::read(lab.path("set/images/north9.jpg")).unwrap();
+    lab.write("set/images/north9.jpg", &whole[..whole.len() - whole.len() / 3]);
+    let said = lab.kestrel(&format!("{COMMAND} --out trained")).expect_code(0).stderr;
+    assert!(said.contains("north9.jpg") && said.contains("not learnt from"), "{said}");
+    assert!(said.contains("4 images to learn from"), "{said}");
+}
+
+#[test]
+fn labels_that_can_t_be_are_refused_before_anything_is_written() {
+    for (file, content, said) in [
+        ("set/labels/north1.txt", "7 0.5 0.5 0.1 0.1\n", "north1.txt"),
+        ("set/labels/north1.txt", "0 NaN 0.5 0.1 0.1\n", "north1.txt"),
+        ("set/labels/north7.txt", "0 0.5 0.5 0.1 0.1\n", "north7.txt"),
+        ("set/images/north8.png", "", "north8"),
+    ] {
+        let lab = lab();
+        lab.write(file, content);
+        lab.kestrel(&format!("{COMMAND} --out trained")).expect_code(1).says(&[said]);
+        assert!(!lab.path("trained").exists());
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_costs_nothing_that_was_saved() {
+    let lab = lab();
+    let command = format!("{COMMAND} --validate-every 1 --out");
+    lab.kestrel(&format!("{command} whole")).expect_code(0);
+    lab.kestrel(&format!("{command} parts --patience 1")).expect_code(0);
+    let saved = lab.files();
+    // Files may be as large as the network, which is not enough for the checkpoint; a limit of the shell is in blocks of
+    // 512 bytes, and the signal that comes with it must not end the program.
+    let blocks = saved[&lab.path("parts/detector.onnx")].len() / 512 + 8;
+    let arguments = format!("{command} parts --patience 9 --resume");
+    let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec {KESTREL} {arguments}");
+    let failed = Command::new("/bin/sh").args(["-c", &script]).current_dir(lab.path("")).output().unwrap();
+    let said = String::from_utf8(failed.stderr).unwrap();
+    assert_eq!(failed.status.code(), Some(1), "{said}");
+    assert!(said.contains("checkpoint"), "{said}");
+    let left = lab.files();
+    for name in ["weights.safetensors", "optimizer.bpk"] {
+        let path = lab.path(&format!("parts/checkpoint/{name}"));
+        assert!(left[&path] == saved[&path], "{name} was written over");
+    }
+    lab.kestrel(&arguments).expect_code(0);
+    assert!(results(&lab, "parts") == results(&lab, "whole"));
 }
 
 #[test]

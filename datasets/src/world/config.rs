@@ -102,6 +102,10 @@ pub struct WorldConfig {
     pub height_m: f64,
     /// What disturbs the image.
     pub effects: Effects,
+    /// Instead of a flight, pictures to learn from: each frame from another place anywhere in the world, under another
+    /// angle between [`motion`](Self::motion)'s and straight down, from 0.4 to 2.4 times [`height_m`](Self::height_m).
+    /// The camera still moves while a frame is exposed. Needs at most 40 frames per second.
+    pub scattered: bool,
 }
 
 /// 200 frames of 640x480 at 20 per second, looking down: 10 s, 60 m.
@@ -125,6 +129,7 @@ impl WorldConfig {
             speed_mps: 6.0,
             height_m: motion.default_height_m(),
             effects: Effects::default(),
+            scattered: false,
         }
     }
 

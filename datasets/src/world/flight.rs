@@ -37,6 +37,7 @@ pub(crate) struct Flight {
     yaw: Sway,
     attitude: [Sway; 3],
     vibration: Option<[Sway; 3]>,
+    scattered: Option<Scattered>,
 }
 
 /// Time to look ahead and back for the curvature, in seconds.
@@ -63,6 +64,7 @@ impl Flight {
             yaw,
             attitude,
             vibration,
+            scattered: config.scattered.then(|| Scattered::new(config)),
         }
     }
 
@@ -73,11 +75,17 @@ impl Flight {
 
     /// Height above the ground below, in metres.
     pub(crate) fn height_m(&self, time_s: f64) -> f64 {
+        if let Some(scattered) = &self.scattered {
+            return scattered.view(time_s).height_m;
+        }
         self.height_m + self.climb.at(time_s)
     }
 
     /// `world_from_camera` at `time_s` seconds from the start.
     pub(crate) fn pose(&self, scene: &Scene, time_s: f64) -> Se3 {
+        if let Some(scattered) = &self.scattered {
+            return self.scattered_pose(scene, &scattered.view(time_s), time_s);
+        }
         let s = self.along(time_s);
         let place = scene.circuit.at(s);
         let p = place.position + place.left() * self.lateral.at(time_s);
@@ -87,18 +95,81 @@ impl Flight {
         Se3::new(rotation, Vector3::new(p.x, p.y, z))
     }
 
+    /// Somewhere else in each frame, and shaken as on a flight.
+    fn scattered_pose(&self, scene: &Scene, view: &View, time_s: f64) -> Se3 {
+        let [x, y] = view.place;
+        let z = scene.terrain.relief(x, y) + view.height_m;
+        let (sin, cos) = view.heading.sin_cos();
+        let moved = self.speed_mps * view.since_s;
+        let steady = look(view.heading, view.pitch_down_rad);
+        Se3::new(steady * self.shake(time_s), Vector3::new(x + moved * cos, y + moved * sin, z))
+    }
+
+    /// Slow sway and vibration, as a rotation in the camera's frame.
+    fn shake(&self, time_s: f64) -> UnitQuaternion<f64> {
+        UnitQuaternion::from_scaled_axis(self.shaken(Vector3::zeros(), time_s))
+    }
+
+    fn shaken(&self, mut angles: Vector3<f64>, time_s: f64) -> Vector3<f64> {
+        for axis in 0..3 {
+            angles[axis] += self.attitude[axis].at(time_s);
+            angles[axis] += self.vibration.as_ref().map_or(0.0, |v| v[axis].at(time_s));
+        }
+        angles
+    }
+
     /// Bank in the turn, slow sway and vibration, as a rotation in the camera's frame.
     fn tilt(&self, scene: &Scene, s: f64, time_s: f64) -> UnitQuaternion<f64> {
         let reach = CURVE_S * self.speed_mps.max(1.0);
         let (before, after) = (scene.circuit.at(s - reach).direction, scene.circuit.at(s + reach).direction);
         let curvature = (before.x * after.y - before.y * after.x) / (2.0 * reach);
         let bank = (self.speed_mps.powi(2) * curvature / 9.81).atan();
-        let mut angles = Vector3::new(0.0, 0.0, -bank);
-        for axis in 0..3 {
-            angles[axis] += self.attitude[axis].at(time_s);
-            angles[axis] += self.vibration.as_ref().map_or(0.0, |v| v[axis].at(time_s));
+        UnitQuaternion::from_scaled_axis(self.shaken(Vector3::new(0.0, 0.0, -bank), time_s))
+    }
+}
+
+/// Frames from places that have nothing to do with each other.
+#[derive(Clone, Debug)]
+struct Scattered {
+    seed: u64,
+    frame_rate: f64,
+    height_m: f64,
+    /// The flattest angle of the optical axis below the horizon.
+    pitch_down_rad: f64,
+}
+
+/// From where one frame is taken.
+struct View {
+    place: [f64; 2],
+    height_m: f64,
+    heading: f64,
+    pitch_down_rad: f64,
+    /// Seconds since the middle of the frame.
+    since_s: f64,
+}
+
+impl Scattered {
+    /// Heights as shares of the mean one.
+    const HEIGHTS: [f64; 2] = [0.4, 2.4];
+
+    fn new(config: &WorldConfig) -> Self {
+        let WorldConfig { seed, frame_rate, height_m, motion, .. } = *config;
+        Self { seed, frame_rate, height_m, pitch_down_rad: motion.pitch_down_rad() }
+    }
+
+    /// A function of the frame's number alone; heights are even on a logarithmic scale.
+    fn view(&self, time_s: f64) -> View {
+        let frame = (time_s * self.frame_rate).round();
+        let mut rng = Rng::new(self.seed, 100 + frame.max(0.0) as u64);
+        let period = f64::from(super::PERIOD_M);
+        let [least, most] = Self::HEIGHTS.map(f64::ln);
+        View {
+            place: [rng.range(0.0, period), rng.range(0.0, period)],
+            height_m: self.height_m * rng.range(least, most).exp(),
+            heading: rng.range(0.0, TAU),
+            pitch_down_rad: rng.range(self.pitch_down_rad, TAU / 4.0),
+            since_s: time_s - frame / self.frame_rate,
         }
-        UnitQuaternion::from_scaled_axis(angles)
     }
 }
 
@@ -122,6 +193,31 @@ mod tests {
         assert!((rotation * Vector3::z() + Vector3::z()).norm() < 1e-9);
         let top = rotation * -Vector3::y();
         assert!((top - Vector3::new(0.3_f64.cos(), 0.3_f64.sin(), 0.0)).norm() < 1e-9);
+    }
+
+    #[test]
+    fn scattered_frames_are_far_apart_and_each_is_exposed_on_the_way() {
+        let scene = Scene::new(3);
+        let config = WorldConfig {
+            seed: 3,
+            scattered: true,
+            height_m: 50.0,
+            ..WorldConfig::for_motion(Motion::Oblique)
+        };
+        let flight = Flight::new(&config);
+        let (mut lowest, mut highest, mut flattest) = (f64::INFINITY, 0.0_f64, TAU);
+        for i in 0..100 {
+            let t = f64::from(i) / config.frame_rate;
+            let [a, b, next] = [t, t + 0.01, t + 1.0 / config.frame_rate].map(|t| flight.pose(&scene, t));
+            let speed = (b.translation - a.translation).norm() / 0.01;
+            assert!((5.9..6.1).contains(&speed), "{speed} m/s at {t} s");
+            assert!((next.translation - a.translation).norm() > 1.0);
+            let height = flight.height_m(t);
+            (lowest, highest) = (lowest.min(height), highest.max(height));
+            flattest = flattest.min((a.rotation * Vector3::z()).z.abs().asin());
+        }
+        assert!((20.0..25.0).contains(&lowest) && (100.0..120.0).contains(&highest), "{lowest} {highest}");
+        assert!((40.0..50.0).contains(&flattest.to_degrees()), "{flattest}");
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::render::{Row, Sample, Shot};
 use super::solid::Placement;
 use super::vehicles::VehicleClass;
 use super::{Vec3, World};
+use crate::labels::{BoxRole, LabelledBox};
 
 /// A frame with its truth.
 #[derive(Clone, Debug)]
@@ -44,6 +45,29 @@ pub struct WorldBox {
     pub occlusion: f32,
     /// Share of `full_extent` outside the image, in `[0, 1]`.
     pub truncation: f32,
+}
+
+impl WorldFrame {
+    /// Of a vehicle that is to be found at least this share is seen, and its box has sides of at least this many pixels.
+    const CLEARLY_SEEN: f32 = 0.6;
+    const SMALLEST_SIDE_PX: f32 = 5.0;
+
+    /// What a detector should find in the frame, as [`VehicleClass::id`] and the box around what is seen: clearly seen
+    /// vehicles are to be found; smaller, half hidden and cut ones may be.
+    pub fn labels(&self) -> Vec<LabelledBox> {
+        self.boxes.iter().filter_map(label).collect()
+    }
+}
+
+/// The label of a vehicle of which anything is seen.
+fn label(of: &WorldBox) -> Option<LabelledBox> {
+    let seen = of.bounding_box?;
+    let share = (1.0 - of.occlusion) * (1.0 - of.truncation);
+    let is_clear =
+        share >= WorldFrame::CLEARLY_SEEN && seen.width.min(seen.height) >= WorldFrame::SMALLEST_SIDE_PX;
+    let [x, y, width, height] = [seen.x, seen.y, seen.width, seen.height].map(f64::from);
+    let role = if is_clear { BoxRole::Object } else { BoxRole::Optional };
+    Some(LabelledBox { role, ..LabelledBox::new(of.class.id() as u32, x, y, width, height) })
 }
 
 impl World {
@@ -150,4 +174,24 @@ fn carried(rows: &[Row], slot: usize, row: f64, local: Vec3) -> Vector3<f64> {
     let at = |placement: &Placement| placement.world_point(local).cast::<f64>();
     let (a, b) = (at(&rows[i].placements[slot]), at(&rows[next].placements[slot]));
     a + (b - a) * (row - i as f64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hidden_cut_and_tiny_vehicles_need_not_be_found() {
+        let whole = BoundingBox::new(10.0, 20.0, 30.0, 12.0);
+        let of = |seen: Option<BoundingBox>, occlusion: f32, truncation: f32| {
+            let class = VehicleClass::Bus;
+            label(&WorldBox { id: 1, class, bounding_box: seen, full_extent: whole, occlusion, truncation })
+                .map(|label| (label.class_id, label.role, label.bounding_box()))
+        };
+        let tiny = BoundingBox::new(10.0, 20.0, 9.0, 4.0);
+        assert_eq!(of(Some(whole), 0.2, 0.2), Some((3, BoxRole::Object, whole)));
+        assert_eq!(of(Some(whole), 0.3, 0.3), Some((3, BoxRole::Optional, whole)));
+        assert_eq!(of(Some(tiny), 0.0, 0.0), Some((3, BoxRole::Optional, tiny)));
+        assert_eq!(of(None, 1.0, 0.0), None);
+    }
 }

@@ -222,6 +222,20 @@ impl Warp {
 }
 
 impl Canvas {
+    /// Height and width in pixels.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Red, green and blue of a pixel, as an image has them.
+    ///
+    /// # Panics
+    /// Outside the canvas.
+    pub fn pixel(&self, x: usize, y: usize) -> [u8; 3] {
+        let (plane, at) = (self.size * self.size, y * self.size + x);
+        std::array::from_fn(|channel| self.values[channel * plane + at].round() as u8)
+    }
+
     fn set(&mut self, x: usize, y: usize, pixel: [f32; 3]) {
         let plane = self.size * self.size;
         let at = y * self.size + x;

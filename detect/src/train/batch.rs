@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, bounded};
 use fastrand::Rng;
 
 use super::assign::assign;
-use super::augment::{Augmentation, Picture};
+use super::augment::{Augmentation, Canvas, Picture};
 use super::loss::BatchTargets;
 use crate::priors::{Level, all_priors};
 
@@ -55,11 +55,16 @@ pub struct Loader {
 const AHEAD: usize = 2;
 
 impl BatchMaker {
-    /// The batch of a step.
-    pub fn make(&self, step: usize) -> Batch {
+    /// What the network sees in a step, one after the other.
+    pub fn inputs(&self, step: usize) -> impl Iterator<Item = Canvas> {
         // An odd factor spreads the seeds of neighbouring steps over all numbers.
         let seed = self.seed ^ (step as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut random = Rng::with_seed(seed);
+        (0..self.batch).map(move |_| self.augmentation.input(&self.pictures, self.size, &mut random))
+    }
+
+    /// The batch of a step.
+    pub fn make(&self, step: usize) -> Batch {
         let priors = all_priors(&self.levels, self.size);
         let [mean, deviation] = self.normalisation;
         let (gain, shift) = (1.0 / (255.0 * deviation), -mean / deviation);
@@ -67,8 +72,7 @@ impl BatchMaker {
             images: Vec::with_capacity(self.batch * 3 * self.size * self.size),
             targets: BatchTargets::default(),
         };
-        for _ in 0..self.batch {
-            let canvas = self.augmentation.input(&self.pictures, self.size, &mut random);
+        for canvas in self.inputs(step) {
             batch.images.extend(canvas.values.iter().map(|value| value * gain + shift));
             let assigned = assign(&self.levels, self.size, &canvas.targets);
             batch.targets.push(&priors, &assigned, &canvas.targets, self.classes);

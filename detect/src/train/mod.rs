@@ -8,6 +8,7 @@ mod initial;
 pub mod loss;
 mod pictures;
 mod quantize;
+mod synthetic;
 mod trainer;
 
 pub use batch::{Batch, BatchMaker, Loader};
@@ -15,4 +16,5 @@ pub use best::Best;
 pub use initial::ForeignBackbone;
 pub use pictures::pictures;
 pub use quantize::quantized;
+pub use synthetic::synthetic_pictures;
 pub use trainer::{Losses, TrainConfig, TrainError, Trainer};

@@ -5,7 +5,7 @@ use image::Rgb;
 use image::imageops::{FilterType, resize};
 
 use super::{ImageVerdict, Rectangle};
-use crate::drawing::{crop, outline};
+use crate::drawing::{Picture, crop, outline};
 use crate::{EvalError, SampleFrame};
 
 /// Larger frames are reduced to this width in pixels before boxes are drawn, so that lines stay clear.
@@ -31,13 +31,42 @@ pub fn detection_picture(
     let caption =
         format!("{}: {right} right (green), {wrong} wrong (orange), {missed} missed (blue)", caption.into());
     let (width, height) = frame.size();
-    let scale = (MAX_WIDTH as f64 / width as f64).min(1.0);
-    let mut picture = crop(frame, &Rectangle::new(0.0, 0.0, width as f64, height as f64));
+    let boxes = [(&verdict.right, RIGHT), (&verdict.missed, MISSED), (&verdict.wrong, WRONG)];
+    let whole = crop(frame, &Rectangle::new(0.0, 0.0, width as f64, height as f64));
+    drawn(caption, whole, boxes.map(|(rectangles, color)| (rectangles.as_slice(), color)))
+}
+
+/// An image with the boxes that a detector is taught: objects (green), and places where it may find something or nothing
+/// (blue); the caption says so.
+///
+/// # Errors
+/// [`EvalError::Frame`] where the picture can't be compressed.
+pub fn labelled_picture(
+    caption: impl Into<String>,
+    image: &RgbImage,
+    objects: &[Rectangle],
+    ignored: &[Rectangle],
+) -> Result<SampleFrame, EvalError> {
+    let caption =
+        format!("{}: {} objects (green), {} ignored (blue)", caption.into(), objects.len(), ignored.len());
+    let pixel = |x: u32, y: u32| Rgb(image.pixel(x as usize, y as usize));
+    let picture = Picture::from_fn(image.width() as u32, image.height() as u32, pixel);
+    drawn(caption, picture, [(ignored, MISSED), (objects, RIGHT)])
+}
+
+/// The picture, no wider than [`MAX_WIDTH`], with boxes of each colour.
+fn drawn<const COLORS: usize>(
+    caption: String,
+    mut picture: Picture,
+    boxes: [(&[Rectangle], [u8; 3]); COLORS],
+) -> Result<SampleFrame, EvalError> {
+    let scale = (MAX_WIDTH as f64 / f64::from(picture.width())).min(1.0);
     if scale < 1.0 {
-        let side = |of: usize| ((of as f64 * scale) as u32).max(1);
+        let side = |of: u32| ((f64::from(of) * scale) as u32).max(1);
+        let (width, height) = picture.dimensions();
         picture = resize(&picture, side(width), side(height), FilterType::Triangle);
     }
-    for (rectangles, color) in [(&verdict.right, RIGHT), (&verdict.missed, MISSED), (&verdict.wrong, WRONG)] {
+    for (rectangles, color) in boxes {
         for of in rectangles {
             let corner = |x: f64, y: f64, by: i64| ((x * scale) as i64 + by, (y * scale) as i64 + by);
             let end = corner(of.x + of.width, of.y + of.height, AROUND);

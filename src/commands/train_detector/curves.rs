@@ -69,6 +69,41 @@ impl Curves {
     }
 }
 
+/// What the file of the curves holds, by columns.
+pub(super) struct Table {
+    names: Vec<String>,
+    /// A value for each name; NaN where there is none.
+    rows: Vec<Vec<f64>>,
+}
+
+impl Table {
+    /// Reads what [`Curves`] has written.
+    pub(super) fn read(path: &Path) -> anyhow::Result<Self> {
+        let text = fs::read_to_string(path).with_context(|| path.display().to_string())?;
+        let mut lines = text.lines();
+        let names = lines.next().unwrap_or_default().split(',').map(str::to_owned).collect();
+        let row = |line: &str| line.split(',').map(|value| value.parse().unwrap_or(f64::NAN)).collect();
+        Ok(Self { names, rows: lines.map(row).collect() })
+    }
+
+    /// Names of the columns.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// How many steps there are.
+    pub(super) fn steps(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// A column's values over the steps that have one.
+    pub(super) fn column(&self, name: &str) -> Vec<(f64, f64)> {
+        let Some(index) = self.names.iter().position(|known| known == name) else { return Vec::new() };
+        let point = |row: &Vec<f64>| Some((*row.first()?, *row.get(index)?));
+        self.rows.iter().filter_map(point).filter(|(_, value)| value.is_finite()).collect()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -94,6 +129,10 @@ mod tests {
                         2,0.5,0.25,0.001,1.5000,0.0000,0.5,\n\
                         3,0.5,0.25,0.001,1.5000,0.0000,1,0.5\n";
         assert_eq!(fs::read_to_string(&path).unwrap(), expected);
+        let table = Table::read(&path).unwrap();
+        assert_eq!((table.steps(), table.names().len()), (3, 8));
+        assert_eq!(table.column("ap50"), [(2.0, 0.5), (3.0, 1.0)]);
+        assert_eq!((table.column("class_loss").len(), table.column("unknown").len()), (3, 0));
         let other = Curves::open(&path, 2, &names[..1]).map(drop).unwrap_err().to_string();
         assert!(other.contains("expected the columns"), "{other}");
         assert_eq!(fs::read_to_string(&path).unwrap(), expected, "nothing is lost");

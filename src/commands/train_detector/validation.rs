@@ -1,17 +1,23 @@
 //! What a training has come to, measured on images that it does not learn from.
 
 use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::sync_channel;
 use std::thread;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use datasets::labels::{BoxRole, ClassMap, LabelSet, LabelledImage};
 use detect::Detector;
-use eval::detection::{DetectionImage, DetectionReport, FoundBox};
+use eval::SampleFrame;
+use eval::detection::{DetectionImage, DetectionReport, FoundBox, ImageVerdict, detection_picture};
 use nn::kernels::Kernel;
 
 use crate::commands::detection_source::RunningDetector;
 use crate::commands::labels;
 use crate::logging::say;
+
+/// Images of each set that are shown.
+const PICTURES: usize = 3;
 
 /// Images that are measured on, and how.
 pub(super) struct Validation {
@@ -61,8 +67,19 @@ impl Validation {
         both(String::new()).into_iter().chain(self.sets.iter().flat_map(of_set)).collect()
     }
 
+    /// Images of each set with what was found in them.
+    pub(super) fn pictures(&self, validated: &Validated) -> anyhow::Result<Vec<SampleFrame>> {
+        let reports = validated.sets.iter().map(|(_, report)| report);
+        let pictures = self.sets.iter().zip(reports).filter_map(|(set, report)| {
+            let report = report.as_ref()?;
+            Some(set.pictures(report))
+        });
+        Ok(pictures.collect::<anyhow::Result<Vec<_>>>()?.concat())
+    }
+
     /// Measures the detector in the bytes of an ONNX file. An image that can't be read is named and left out from now on.
-    pub(super) fn run(&mut self, onnx: &[u8]) -> anyhow::Result<Validated> {
+    /// `progress` is told how many images are done.
+    pub(super) fn run(&mut self, onnx: &[u8], progress: &mut dyn FnMut(usize)) -> anyhow::Result<Validated> {
         let threads = thread::available_parallelism().map_or(1, usize::from);
         let open = |_| {
             let detector = Detector::read(onnx, Kernel::best())?;
@@ -70,8 +87,12 @@ impl Validation {
         };
         let mut detectors: Vec<RunningDetector> = (0..threads).map(open).collect::<anyhow::Result<_>>()?;
         let mut sets = Vec::with_capacity(self.sets.len());
+        let mut done = 0;
         for set in &mut self.sets {
-            let images = set.look(&mut detectors)?;
+            let images = set.look(&mut detectors, &mut || {
+                done += 1;
+                progress(done);
+            })?;
             let report = set.has_objects().then(|| DetectionReport::measure(&self.classes, &images));
             sets.push((set.name.clone(), report.transpose()?));
         }
@@ -85,23 +106,34 @@ impl HeldOut {
         boxes.any(|of| of.role == BoxRole::Object && self.class_of[of.class_id as usize].is_some())
     }
 
-    /// The images with what the detectors, which share the work, find in them.
-    fn look(&mut self, detectors: &mut [RunningDetector]) -> anyhow::Result<Vec<DetectionImage>> {
-        let share = self.images.len().div_ceil(detectors.len()).max(1);
-        let found: Vec<Option<Vec<FoundBox>>> = thread::scope(|scope| {
-            let shares = self.images.chunks(share).zip(detectors);
-            let started: Vec<_> = shares
-                .map(|(images, detector)| {
-                    scope.spawn(|| images.iter().map(|image| find(detector, image)).collect())
-                })
-                .collect();
-            let ended = started.into_iter().map(|thread| {
-                thread.join().unwrap_or_else(|_| Err(anyhow!("a thread that measured has panicked")))
-            });
-            let shares: anyhow::Result<Vec<Vec<_>>> = ended.collect();
-            shares.map(|shares| shares.concat())
+    /// The images with what the detectors, which share the work, find in them. `done` is told of each image.
+    fn look(
+        &mut self,
+        detectors: &mut [RunningDetector],
+        done: &mut dyn FnMut(),
+    ) -> anyhow::Result<Vec<DetectionImage>> {
+        let images = &self.images;
+        let mut found: Vec<Option<Vec<FoundBox>>> = vec![None; images.len()];
+        let next = &AtomicUsize::new(0);
+        thread::scope(|scope| {
+            let (sender, results) = sync_channel(detectors.len());
+            for detector in detectors {
+                let sender = sender.clone();
+                scope.spawn(move || {
+                    while let Some((index, image)) = numbered(images, next)
+                        && sender.send((index, find(detector, image))).is_ok()
+                    {}
+                });
+            }
+            // The channel closes with the last of the threads; they end when nobody listens.
+            drop(sender);
+            for (index, result) in results {
+                found[index] = result?;
+                done();
+            }
+            anyhow::Ok(())
         })?;
-        let seen = self.images.iter().zip(&found).filter_map(|(image, found)| {
+        let seen = images.iter().zip(&found).filter_map(|(image, found)| {
             let truth = labels::truth(image, |class| self.class_of[class as usize]);
             found.clone().map(|found| DetectionImage { found, ..truth })
         });
@@ -110,6 +142,23 @@ impl HeldOut {
         self.images.retain(|_| was_read.next() == Some(true));
         Ok(seen)
     }
+
+    /// A few of the images with objects, evenly spread: the same ones each time, so that one sees what has been learnt.
+    fn pictures(&self, report: &DetectionReport) -> anyhow::Result<Vec<SampleFrame>> {
+        let shows_objects = |verdict: &&ImageVerdict| verdict.right.len() + verdict.missed.len() > 0;
+        let verdicts = evenly(report.verdicts.iter().filter(shows_objects).collect(), PICTURES);
+        let picture = |verdict: &ImageVerdict| {
+            let image = &self.images[verdict.image];
+            Ok(detection_picture(format!("{}, {}", self.name, image.id), &image.frame()?, verdict)?)
+        };
+        verdicts.into_iter().map(picture).collect()
+    }
+}
+
+/// The next image that nobody has taken.
+fn numbered<'a>(images: &'a [LabelledImage], next: &AtomicUsize) -> Option<(usize, &'a LabelledImage)> {
+    let index = next.fetch_add(1, Ordering::Relaxed);
+    Some((index, images.get(index)?))
 }
 
 /// What is in an image; nothing where it can't be read.
@@ -127,7 +176,7 @@ fn find(detector: &mut RunningDetector, image: &LabelledImage) -> anyhow::Result
 }
 
 /// `most` of the images, evenly spread.
-fn evenly(images: Vec<LabelledImage>, most: usize) -> Vec<LabelledImage> {
+fn evenly<T>(images: Vec<T>, most: usize) -> Vec<T> {
     let (all, most) = (images.len(), most.min(images.len()));
     let begins_a_share = |index: usize| index * most / all != (index + 1) * most / all;
     images
