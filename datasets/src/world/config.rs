@@ -102,8 +102,8 @@ pub struct WorldConfig {
     pub height_m: f64,
     /// What disturbs the image.
     pub effects: Effects,
-    /// Instead of a flight, pictures to learn from: each frame from another place anywhere in the world, under another
-    /// angle between [`motion`](Self::motion)'s and straight down, from 0.4 to 2.4 times [`height_m`](Self::height_m).
+    /// Instead of a flight, pictures to learn from: each frame from another place, most with the ring road in view, under
+    /// another angle between [`motion`](Self::motion)'s and straight down, from 0.4 to 2.4 times [`height_m`](Self::height_m).
     /// The camera still moves while a frame is exposed. Needs at most 40 frames per second.
     pub scattered: bool,
 }

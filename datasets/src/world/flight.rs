@@ -3,7 +3,7 @@
 use std::f64::consts::TAU;
 
 use geometry::Se3;
-use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector3};
+use nalgebra::{Matrix3, Rotation3, UnitQuaternion, Vector2, Vector3};
 
 use super::config::{Motion, WorldConfig};
 use super::noise::Rng;
@@ -97,9 +97,13 @@ impl Flight {
 
     /// Somewhere else in each frame, and shaken as on a flight.
     fn scattered_pose(&self, scene: &Scene, view: &View, time_s: f64) -> Se3 {
-        let [x, y] = view.place;
-        let z = scene.terrain.relief(x, y) + view.height_m;
         let (sin, cos) = view.heading.sin_cos();
+        let [dx, dy] = view.offset_m;
+        let aim =
+            view.along_m.map_or(Vector2::zeros(), |s| scene.circuit.at(s).position) + Vector2::new(dx, dy);
+        let before = view.height_m / view.pitch_down_rad.tan();
+        let (x, y) = (aim.x - before * cos, aim.y - before * sin);
+        let z = scene.terrain.relief(x, y) + view.height_m;
         let moved = self.speed_mps * view.since_s;
         let steady = look(view.heading, view.pitch_down_rad);
         Se3::new(steady * self.shake(time_s), Vector3::new(x + moved * cos, y + moved * sin, z))
@@ -140,7 +144,10 @@ struct Scattered {
 
 /// From where one frame is taken.
 struct View {
-    place: [f64; 2],
+    /// Metres along the ring road, where traffic is, of what is in the middle of the picture, and metres from there; from
+    /// the corner of the world where it is anywhere.
+    along_m: Option<f64>,
+    offset_m: [f64; 2],
     height_m: f64,
     heading: f64,
     pitch_down_rad: f64,
@@ -151,6 +158,10 @@ struct View {
 impl Scattered {
     /// Heights as shares of the mean one.
     const HEIGHTS: [f64; 2] = [0.4, 2.4];
+    /// How many look at the ring road, how far along it that may be, and how far beside it: elsewhere is little to be seen.
+    const AT_THE_ROAD: f64 = 0.8;
+    const ALONG_M: f64 = 950.0;
+    const BESIDE_M: f64 = 12.0;
 
     fn new(config: &WorldConfig) -> Self {
         let WorldConfig { seed, frame_rate, height_m, motion, .. } = *config;
@@ -163,8 +174,12 @@ impl Scattered {
         let mut rng = Rng::new(self.seed, 100 + frame.max(0.0) as u64);
         let period = f64::from(super::PERIOD_M);
         let [least, most] = Self::HEIGHTS.map(f64::ln);
+        let along_m = rng.chance(Self::AT_THE_ROAD).then(|| rng.range(0.0, Self::ALONG_M));
+        let (least_m, most_m) =
+            if along_m.is_some() { (-Self::BESIDE_M, Self::BESIDE_M) } else { (0.0, period) };
         View {
-            place: [rng.range(0.0, period), rng.range(0.0, period)],
+            along_m,
+            offset_m: [rng.range(least_m, most_m), rng.range(least_m, most_m)],
             height_m: self.height_m * rng.range(least, most).exp(),
             heading: rng.range(0.0, TAU),
             pitch_down_rad: rng.range(self.pitch_down_rad, TAU / 4.0),

@@ -82,7 +82,11 @@ fn plots(table: &Table) -> Vec<Plot> {
         });
         Plot {
             dots: true,
-            ..plot(&format!("{} on held-out images", begins.to_uppercase()), "1", lines.collect())
+            ..plot(
+                &format!("{} on held-out images", begins.to_uppercase()),
+                &begins.to_uppercase(),
+                lines.collect(),
+            )
         }
     };
     vec![
