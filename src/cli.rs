@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod depth;
 mod detection;
 mod follow;
 mod model;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use geometry::BoundingBox;
 
+pub(crate) use depth::{CropArg, DepthArgs, DepthFormatArg, DoctorArgs, EvalDepthArgs, ScalingArg};
 pub(crate) use detection::{
     DataCheckArgs, DataCommand, EvalDetectionArgs, EvalVedaiArgs, LabelArgs, LabelFormatArg,
 };
@@ -39,10 +41,11 @@ First steps:
   kestrel run flight.mp4 --out runs/flight      odometry on your own video
   kestrel run flight.mp4 --out runs/chase --follow 340,211   and follow what is there
   kestrel track flight.mp4 --box 320,200,40,22 --out boxes.txt  boxes only, of one target
+  kestrel doctor flight.mp4                     will it do to learn depth from?
   kestrel eval odometry --gt a.txt --est b.txt  how good is a trajectory?
 
 Exit codes: 0 all is well; 1 an error; 2 the command was not understood; 3 the run ended but some of its frames or
-files are incomplete; 70 a stage hung for good.";
+files are incomplete; 4 the doctor finds nothing to learn from; 70 a stage hung for good.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -54,6 +57,10 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Follow one target, chosen by a box in the first frame
     Track(TrackArgs),
+    /// See how far everything is, by a depth network: 16-bit depth images and coloured previews
+    Depth(DepthArgs),
+    /// Will a video do to learn depth and motion from? A verdict with reasons, and the frames to take
+    Doctor(DoctorArgs),
     /// Measure results against ground truth
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -269,6 +276,8 @@ pub(crate) enum EvalCommand {
     Tracking(EvalTrackingArgs),
     /// Detections on labelled images: COCO's average precision, class by class and scene by scene
     Detection(EvalDetectionArgs),
+    /// Depth: errors by the protocols of KITTI's papers, against a laser, the synthetic world or a depth camera
+    Depth(EvalDepthArgs),
     /// Detections on VEDAI by its original protocol: ten folds, points in ellipses, recall at false positives per image
     Vedai(EvalVedaiArgs),
 }

@@ -1,4 +1,4 @@
-//! TUM RGB-D: `rgb.txt`, which lists stamps and images, and `groundtruth.txt`. Depth images are not read.
+//! TUM RGB-D: `rgb.txt`, which lists stamps and images, and `groundtruth.txt`; [`depth`](crate::depth) reads depth images.
 //! Format: <https://cvg.cit.tum.de/data/datasets/rgbd-dataset/file_formats>.
 
 use std::path::Path;
@@ -27,7 +27,7 @@ const PUBLISHED: &str = "fx 525, fy 525, cx 319.5, cy 239.5";
 fn open(spec: &SourceSpec) -> Result<ImageSequence, DatasetError> {
     let folder = spec.path();
     let mut assumptions = Vec::new();
-    let images = read_images(folder)?;
+    let images = read_images(&TextFile::read(&folder.join("rgb.txt"))?, folder)?;
     let size = size_of(images.iter().map(|image| image.path.as_path()), folder)?;
     let camera = camera(spec, size, &mut assumptions)?;
     let ground_truth = match first_existing(folder, &["groundtruth.txt"]) {
@@ -41,8 +41,8 @@ fn open(spec: &SourceSpec) -> Result<ImageSequence, DatasetError> {
     Ok(ImageSequence::new(Found { name, images, camera, assumptions, ground_truth }))
 }
 
-fn read_images(folder: &Path) -> Result<Vec<Image>, DatasetError> {
-    let file = TextFile::read(&folder.join("rgb.txt"))?;
+/// The images that `rgb.txt` or `depth.txt` in `folder` lists.
+pub(crate) fn read_images(file: &TextFile, folder: &Path) -> Result<Vec<Image>, DatasetError> {
     let mut increasing = Increasing::default();
     let image = |line: Line<'_>| {
         let stamp = increasing.check(line.seconds()?, line)?;

@@ -8,6 +8,7 @@
 mod alignment;
 mod association;
 mod comparison;
+pub mod depth;
 pub mod detection;
 mod drawing;
 mod error;

@@ -4,6 +4,7 @@
 //! text from outside is escaped.
 
 mod chart;
+mod depth;
 mod detection;
 mod frame;
 mod html;
@@ -20,6 +21,7 @@ pub use frame::SampleFrame;
 pub use plot::Plot;
 pub use target::{FollowedTarget, TargetGrade, TargetSample};
 
+use crate::depth::{DepthReport, DepthScaling};
 use crate::detection::{DetectionReport, VedaiReport};
 use crate::figure::{Side, significant};
 use crate::tracking::{MultiObjectReport, OnePassSuite, VotReport};
@@ -48,6 +50,7 @@ pub struct Report {
     comparison: Option<Comparison>,
     tracking: Tracking,
     detections: Detections,
+    depth: Option<(DepthReport, DepthScaling)>,
     target: FollowedTarget,
     plots: Vec<Plot>,
     trajectories: Vec<(String, Trajectory)>,
@@ -141,6 +144,12 @@ impl Report {
         self
     }
 
+    /// Sets how depth was seen; the figures by `scaling` come first.
+    #[must_use]
+    pub fn depth(self, report: DepthReport, scaling: DepthScaling) -> Self {
+        Self { depth: Some((report, scaling)), ..self }
+    }
+
     /// Shows how one target was followed.
     #[must_use]
     pub fn target(self, target: FollowedTarget) -> Self {
@@ -210,6 +219,7 @@ impl Report {
             section("Target", &self.target_section()?),
             section("Tracking", &self.tracking_section()?),
             section("Detection", &self.detection_section()?),
+            section("Depth", &self.depth_section()?),
             section("Figures", &self.figure_tables()),
             section("Drift by segment length", &self.length_tables()),
             section("Latency", &self.latency_section()?),
@@ -249,7 +259,7 @@ impl Report {
     fn highlights(&self) -> String {
         let of_run = match self.runs.as_slice() {
             [(_, report)] => report.figures(),
-            _ => self.of_boxes(),
+            _ => self.of_parts(),
         };
         let accuracy = of_run.iter().filter(|figure| figure.value.is_some()).take(ACCURACY_HIGHLIGHTS);
         let others = self.figures.iter().filter(|figure| figure.value.is_some());
@@ -302,9 +312,15 @@ impl Report {
         Ok(drawn(self.detections.charts().into_iter())? + &self.detections.tables())
     }
 
-    /// Figures of trackers and detectors.
-    fn of_boxes(&self) -> Vec<Figure> {
-        self.tracking.figures().into_iter().chain(self.detections.figures()).collect()
+    fn depth_section(&self) -> Result<String, EvalError> {
+        let Some((report, _)) = &self.depth else { return Ok(String::new()) };
+        Ok(drawn(depth::charts(report).into_iter())? + &depth::tables(report))
+    }
+
+    /// Figures of trackers, detectors and depth.
+    fn of_parts(&self) -> Vec<Figure> {
+        let depth = self.depth.iter().flat_map(|(report, scaling)| report.figures(*scaling));
+        self.tracking.figures().into_iter().chain(self.detections.figures()).chain(depth).collect()
     }
 
     fn figure_tables(&self) -> String {
@@ -312,7 +328,7 @@ impl Report {
             let all: Vec<Figure> = self.figures.iter().cloned().chain(report.figures()).collect();
             return figure_table(&all);
         }
-        let own: Vec<Figure> = self.figures.iter().cloned().chain(self.of_boxes()).collect();
+        let own: Vec<Figure> = self.figures.iter().cloned().chain(self.of_parts()).collect();
         let own = (!own.is_empty()).then(|| figure_table(&own));
         let of_runs = self
             .runs
@@ -360,8 +376,9 @@ impl Report {
             let notes = drift.chain(report.notes.iter().cloned());
             std::iter::once(protocol).chain(notes).map(|note| format!("{prefix}{note}")).collect::<Vec<_>>()
         });
+        let of_depth = self.depth.iter().flat_map(|(report, _)| report.notes());
         let notes: Vec<String> =
-            self.notes.iter().cloned().chain(of_runs).chain(self.tracking.notes()).collect();
+            self.notes.iter().cloned().chain(of_runs).chain(self.tracking.notes()).chain(of_depth).collect();
         list(notes.iter())
     }
 

@@ -186,6 +186,35 @@ impl RgbImage {
     }
 }
 
+impl DepthImage {
+    /// The same view with `width` by `height` pixels, linearly interpolated between the four nearest; the outer edges stay
+    /// where they are. Unknown (0) where one of these is unknown, so that nothing is mixed with it.
+    pub fn resized(&self, width: usize, height: usize) -> Self {
+        let (columns, rows) = (neighbours(self.width, width), neighbours(self.height, height));
+        Self::from_fn(width, height, |x, y| {
+            let ((left, right, along), (top, bottom, down)) = (columns[x], rows[y]);
+            let corners = [(left, top), (right, top), (left, bottom), (right, bottom)];
+            let [a, b, c, d] = corners.map(|(x, y)| self.data[y * self.width + x]);
+            let is_known = [a, b, c, d].iter().all(|depth| *depth > 0.0);
+            let (above, below) = (a + along * (b - a), c + along * (d - c));
+            [if is_known { above + down * (below - above) } else { 0.0 }]
+        })
+    }
+}
+
+/// For each of `to` pixels the two of `from` around its place, and how far it is on the way from one to the other.
+fn neighbours(from: usize, to: usize) -> Vec<(usize, usize, f32)> {
+    let last = from.saturating_sub(1);
+    let of = |index: usize| {
+        let place = ((index as f64 + 0.5) * from as f64 / to as f64 - 0.5).clamp(0.0, last as f64);
+        let (before, along) = (place as usize, place.fract());
+        // A pixel that counts for nothing must not make the place unknown.
+        let after = if along > 0.0 { (before + 1).min(last) } else { before };
+        (before, after, along as f32)
+    };
+    (0..to).map(of).collect()
+}
+
 impl<const CHANNELS: usize> Image<u8, CHANNELS> {
     /// The image at `1 / factor` of its size, each pixel the mean of `factor` x `factor`; what is left over at the right
     /// and at the bottom falls away. Panics where `factor` is 0.
@@ -275,6 +304,17 @@ mod tests {
         assert_eq!((half.size(), half.as_slice()), ((2, 1), &[15, 160][..]));
         assert_eq!(image.reduced(1), image);
         assert_eq!(image.reduced(4).size(), (1, 0));
+    }
+
+    #[test]
+    fn depths_resize_and_stay_unknown() {
+        let depth = DepthImage::from_vec(2, 1, vec![1.0, 3.0]).unwrap();
+        assert_eq!(depth.resized(4, 2).as_slice(), &[1.0, 1.5, 2.5, 3.0, 1.0, 1.5, 2.5, 3.0]);
+        assert_eq!(depth.resized(2, 1), depth);
+        let holed = DepthImage::from_vec(3, 1, vec![0.0, 2.0, 4.0]).unwrap();
+        assert_eq!(holed.resized(3, 2).as_slice(), &[0.0, 2.0, 4.0, 0.0, 2.0, 4.0]);
+        assert_eq!(holed.resized(6, 1).as_slice(), &[0.0, 0.0, 0.0, 2.5, 3.5, 4.0]);
+        assert_eq!(holed.resized(1, 1).as_slice(), &[2.0]);
     }
 
     #[test]

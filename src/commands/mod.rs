@@ -3,7 +3,10 @@
 mod completions;
 mod data_check;
 mod demo;
+mod depth;
 mod detection_source;
+mod doctor;
+mod eval_depth;
 mod eval_detection;
 mod eval_odometry;
 mod eval_peers;
@@ -34,6 +37,8 @@ use crate::cli::{Cli, Command, DataCommand, EvalCommand, ModelCommand};
 
 /// The run ended, but some of its frames or files are incomplete.
 pub(crate) const INCOMPLETE: u8 = 3;
+/// A video that nothing can be learnt from.
+pub(crate) const UNUSABLE: u8 = 4;
 /// A stage hung for good; `EX_SOFTWARE` of sysexits.
 pub(crate) const HUNG: i32 = 70;
 
@@ -43,10 +48,13 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Demo(args) => demo::demo(&args),
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
+        Command::Depth(args) => depth::depth(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Eval(EvalCommand::Odometry(args)) => eval_odometry::eval_odometry(&args),
         Command::Eval(EvalCommand::Peers(args)) => eval_peers::eval_peers(&args),
         Command::Eval(EvalCommand::Tracking(args)) => eval_tracking::eval_tracking(&args),
         Command::Eval(EvalCommand::Detection(args)) => eval_detection::eval_detection(&args),
+        Command::Eval(EvalCommand::Depth(args)) => eval_depth::eval_depth(&args),
         Command::Eval(EvalCommand::Vedai(args)) => eval_vedai::eval_vedai(&args),
         Command::Data(DataCommand::Check(args)) => data_check::data_check(&args),
         Command::Model(ModelCommand::Run(args)) => model_run::model_run(&args),

@@ -5,6 +5,8 @@
 mod bad_input;
 mod common;
 mod data_check;
+mod depth;
+mod doctor;
 mod eval;
 mod eval_detection;
 mod eval_tracking;

@@ -1,12 +1,16 @@
-//! Visual odometry: where the camera is, from its images.
+//! Visual odometry: where the camera is and how far everything else, from images.
 //!
-//! The entry point is [`VisualOdometry::register_frame`].
+//! The entry points are [`VisualOdometry::register_frame`] and [`DepthNetwork::predict`]; [`doctor`]
+//! says whether a video will do to learn from.
 
 mod affine;
 mod bundle;
 mod config;
 mod corners;
 mod covariance;
+mod depth;
+pub mod doctor;
+mod error;
 mod estimator;
 mod features;
 mod initializer;
@@ -23,6 +27,8 @@ mod tracking;
 mod two_view;
 
 pub use config::VoConfig;
+pub use depth::{DepthDescription, DepthNetwork, DepthQuantity, PredictedDepth};
+pub use error::VoError;
 pub use estimator::VisualOdometry;
 pub use odometry::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
 pub use scale::{DepthPrior, ScaleSample, ScaleSource};

@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use geometry::{BoundingBox, Frame, PinholeCamera, Timestamp};
+use geometry::{BoundingBox, Frame};
 
 use super::ClassMap;
 use crate::DatasetError;
-use crate::calibration::ASSUMED_HORIZONTAL_FOV_DEG;
-use crate::decode::FileDecoder;
+use crate::image_file::read_image_of_size;
 
 /// Images with their boxes.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -139,14 +137,7 @@ impl LabelledImage {
     /// [`DatasetError::Io`] where the file can't be read, [`DatasetError::Image`] where it does not decode to its end,
     /// [`DatasetError::Content`] where it is no longer of [`size`](Self::size).
     pub fn frame(&self) -> Result<Frame, DatasetError> {
-        let (width, height) = self.size;
-        let pixels = FileDecoder::for_one(width, height).decode(&self.path)?;
-        let camera =
-            PinholeCamera::from_horizontal_fov(width, height, ASSUMED_HORIZONTAL_FOV_DEG.to_radians());
-        let camera = camera
-            .map_err(|error| DatasetError::Image { path: self.path.clone(), reason: error.to_string() })?;
-        let stamp = Timestamp::from_nanos(0);
-        Ok(Frame { stamp, seq: 0, gray: pixels.gray, rgb: pixels.rgb, camera: Arc::new(camera) })
+        read_image_of_size(&self.path, self.size)
     }
 }
 

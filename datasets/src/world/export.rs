@@ -11,6 +11,7 @@ use image::{ExtendedColorType, ImageEncoder};
 
 use super::{VehicleClass, World, WorldFrame};
 use crate::DatasetError;
+use crate::depth::depth_bytes;
 
 /// Depth values per metre in KITTI's 16-bit PNG: 1/256 m each, up to 255.99 m.
 const KITTI_DEPTH_SCALE: f32 = 256.0;
@@ -204,15 +205,6 @@ fn write_images(
     a.and(b).and(c)
 }
 
-/// 16-bit values in this machine's byte order, as the encoder wants them; 0 where the depth does not fit.
-fn depth_bytes(depth_m: &[f32], scale: f32) -> Vec<u8> {
-    let value = |d: &f32| {
-        let scaled = (d * scale).round();
-        if scaled <= f32::from(u16::MAX) { scaled as u16 } else { 0 }
-    };
-    depth_m.iter().flat_map(|d| value(d).to_ne_bytes()).collect()
-}
-
 fn write_png(
     path: &Path,
     bytes: &[u8],
@@ -318,13 +310,5 @@ mod tests {
         let error = export_kitti(&small(), dir.path(), |_| ()).unwrap_err();
         assert!(error.to_string().contains("precious.txt"), "{error}");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
-    }
-
-    #[test]
-    fn depth_beyond_the_range_is_stored_as_none() {
-        assert_eq!(
-            depth_bytes(&[1.0, 300.0, f32::INFINITY], 256.0),
-            [256_u16.to_ne_bytes(), [0; 2], [0; 2]].concat()
-        );
     }
 }
