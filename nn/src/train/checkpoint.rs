@@ -65,10 +65,15 @@ impl Checkpoint {
         let weights = next.join(WEIGHTS);
         let bytes = self.to_bytes().map_err(|error| file(&weights, std::io::Error::other(error)))?;
         fs::write(&weights, bytes).map_err(|error| file(&weights, error))?;
+        // A folder goes by its name at once or not at all; taking it away file by file could be cut off in between.
+        let old = directory.with_extension("old");
+        let remove_old = || if old.exists() { fs::remove_dir_all(&old) } else { Ok(()) };
+        remove_old().map_err(|error| file(&old, error))?;
         if directory.exists() {
-            fs::remove_dir_all(directory).map_err(|error| file(directory, error))?;
+            fs::rename(directory, &old).map_err(|error| file(directory, error))?;
         }
-        fs::rename(&next, directory).map_err(|error| file(directory, error))
+        fs::rename(&next, directory).map_err(|error| file(directory, error))?;
+        remove_old().map_err(|error| file(&old, error))
     }
 
     /// Reads what [`Checkpoint::save`] wrote, and gives its state to `optimizer`.

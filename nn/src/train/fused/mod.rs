@@ -99,7 +99,7 @@ pub trait FusedGradients: FusedOps {
 
 /// What went into a normalisation.
 #[derive(Clone, Debug)]
-pub struct Normalised<B: Backend + ?Sized> {
+pub struct Normalised<B: Backend> {
     input: FloatTensor<B>,
     /// Gamma, beta, mean, variance.
     channels: [FloatTensor<B>; 4],
