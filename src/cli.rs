@@ -1,5 +1,6 @@
 //! What can be typed.
 
+mod detect;
 mod detection;
 mod follow;
 mod model;
@@ -12,6 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use geometry::BoundingBox;
 
+pub(crate) use detect::DetectArgs;
 pub(crate) use detection::{
     DataCheckArgs, DataCommand, EvalDetectionArgs, EvalVedaiArgs, LabelArgs, LabelFormatArg,
 };
@@ -39,6 +41,7 @@ First steps:
   kestrel run flight.mp4 --out runs/flight      odometry on your own video
   kestrel run flight.mp4 --out runs/chase --follow 340,211   and follow what is there
   kestrel track flight.mp4 --box 320,200,40,22 --out boxes.txt  boxes only, of one target
+  kestrel detect photos --out drawn             what is in these images, drawn
   kestrel eval odometry --gt a.txt --est b.txt  how good is a trajectory?
 
 Exit codes: 0 all is well; 1 an error; 2 the command was not understood; 3 the run ended but some of its frames or
@@ -54,6 +57,8 @@ pub(crate) enum Command {
     Replay(ReplayArgs),
     /// Follow one target, chosen by a box in the first frame
     Track(TrackArgs),
+    /// Find vehicles in images or in a video and draw them
+    Detect(DetectArgs),
     /// Measure results against ground truth
     #[command(subcommand)]
     Eval(EvalCommand),

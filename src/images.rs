@@ -70,7 +70,7 @@ fn picture(image: &RgbImage) -> Result<Picture<'_>, NnError> {
 }
 
 /// PNG and JPEG files of a folder, in the order of their names.
-fn images(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+pub(crate) fn images(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
     let entries = fs::read_dir(folder).with_context(|| format!("{}: no folder to read", folder.display()))?;
     let paths = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     let is_image = |path: &PathBuf| {

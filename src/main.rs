@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod detector_file;
 mod finish;
 mod images;
 mod logging;

@@ -14,6 +14,7 @@ mod error;
 mod figure;
 mod formats;
 mod latency;
+mod lettering;
 pub mod metrics;
 mod odometry;
 mod peers;

@@ -3,6 +3,7 @@
 mod completions;
 mod data_check;
 mod demo;
+mod detect;
 mod detection_source;
 mod eval_detection;
 mod eval_odometry;
@@ -53,6 +54,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Model(ModelCommand::Inspect(args)) => model_inspect::model_inspect(&args),
         Command::Model(ModelCommand::Quantize(args)) => model_quantize::model_quantize(&args),
         Command::Model(ModelCommand::Compare(args)) => model_compare::model_compare(&args),
+        Command::Detect(args) => detect::detect(&args),
         Command::Track(args) => track::track(&args),
         #[cfg(feature = "train")]
         Command::Train(TrainCommand::Detector(args)) => train_detector::train_detector(&args),

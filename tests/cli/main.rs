@@ -5,6 +5,7 @@
 mod bad_input;
 mod common;
 mod data_check;
+mod detect;
 mod eval;
 mod eval_detection;
 mod eval_tracking;

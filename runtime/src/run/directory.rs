@@ -37,7 +37,7 @@ impl RunDirectory {
     /// [`RuntimeError::Occupied`] where the folder is no run but a file of ours is in it; [`RuntimeError::Io`].
     pub fn create(path: &Path) -> Result<Self, RuntimeError> {
         if path.join(MANIFEST).exists() {
-            keep(path)?;
+            keep_earlier(path)?;
         }
         if let Some(name) = OURS.into_iter().find(|name| path.join(name).symlink_metadata().is_ok()) {
             return Err(RuntimeError::Occupied { path: path.to_path_buf(), name });
@@ -65,7 +65,11 @@ impl RunDirectory {
     }
 }
 
-fn keep(path: &Path) -> Result<(), RuntimeError> {
+/// Renames the folder `path` to `path.1`, `path.2`, ... (the first that is free).
+///
+/// # Errors
+/// [`RuntimeError::Io`] where it can't be renamed.
+pub fn keep_earlier(path: &Path) -> Result<(), RuntimeError> {
     // `.` and `..` have no name to put a number behind.
     let whole = path.canonicalize().map_err(io_error("read", path))?;
     let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();

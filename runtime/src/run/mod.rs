@@ -8,7 +8,7 @@ mod stored_frames;
 mod target;
 
 pub use admitted::{AdmittedRow, read_admitted};
-pub use directory::RunDirectory;
+pub use directory::{RunDirectory, keep_earlier};
 pub use manifest::{
     CameraTable, FlightTable, FollowTable, LensTable, Manifest, PointerTable, SourceTable, StartTable,
     VersionsTable, VoTable,
