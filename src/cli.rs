@@ -13,7 +13,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use geometry::BoundingBox;
 
-pub(crate) use detect::DetectArgs;
+pub(crate) use detect::{DetectArgs, FlightDetectorArgs};
 pub(crate) use detection::{
     DataCheckArgs, DataCommand, EvalDetectionArgs, EvalVedaiArgs, LabelArgs, LabelFormatArg,
 };
@@ -51,7 +51,7 @@ files are incomplete; 70 a stage hung for good.";
 pub(crate) enum Command {
     /// Fly a synthetic world end to end and show what comes out
     Demo(DemoArgs),
-    /// Run odometry on a dataset, a folder of images, a video or a camera, and follow a target in it
+    /// Run odometry on a dataset, a folder of images, a video or a camera, look for objects and follow a target in it
     Run(RunArgs),
     /// Fly a recorded run again, frame by frame the same
     Replay(ReplayArgs),
@@ -96,6 +96,8 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     #[command(flatten)]
+    pub(crate) detector: FlightDetectorArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -122,6 +124,8 @@ pub(crate) struct RunArgs {
     pub(crate) gt: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) follow: FollowArgs,
+    #[command(flatten)]
+    pub(crate) detector: FlightDetectorArgs,
     /// Features to follow at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(50..=5000))]
     pub(crate) max_tracks: Option<u32>,
@@ -211,6 +215,9 @@ pub(crate) struct ReplayArgs {
     /// Folder for what comes out; default: RUN/replay
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Don't look for objects, even if the flight did
+    #[arg(long)]
+    pub(crate) no_detector: bool,
     /// Write no recording for the rerun viewer
     #[arg(long)]
     pub(crate) no_recording: bool,

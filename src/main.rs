@@ -3,6 +3,7 @@
 
 mod cli;
 mod commands;
+mod detections;
 mod detector_file;
 mod finish;
 mod images;

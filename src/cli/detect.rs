@@ -31,6 +31,25 @@ pub(crate) struct DetectArgs {
     pub(crate) json: bool,
 }
 
+// Without a line of its own: it would become that of the commands that take it in.
+#[derive(Debug, Args)]
+pub(crate) struct FlightDetectorArgs {
+    /// Detector to look with instead of the one that comes with the program: an ONNX file of `kestrel train detector` or `kestrel
+    /// model quantize`
+    #[arg(long, value_name = "FILE", conflicts_with = "no_detector")]
+    pub(crate) detector: Option<PathBuf>,
+    /// Don't look for objects
+    #[arg(long)]
+    pub(crate) no_detector: bool,
+    /// Look for objects in every Nth frame. A look costs as much CPU time as the odometry needs for some ten frames, so that by
+    /// default both together cost about twice the odometry
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "no_detector")]
+    pub(crate) detect_every: u64,
+    /// Report no object below this score, above 0 and below 1; default: what the detector's file says
+    #[arg(long, value_name = "S", value_parser = score, conflicts_with = "no_detector")]
+    pub(crate) detect_score: Option<f32>,
+}
+
 pub(super) fn score(text: &str) -> Result<f32, String> {
     let score = text.parse().ok().filter(|score: &f32| *score > 0.0 && *score < 1.0);
     score.ok_or_else(|| "expected a number above 0 and below 1".to_owned())

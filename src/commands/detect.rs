@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use crate::cli::DetectArgs;
 use crate::commands::run::cancel_on_signal;
-use crate::commands::{INCOMPLETE, ensure_apart};
+use crate::commands::{INCOMPLETE, ensure_apart, replace_file};
 use crate::detector_file::DetectorFile;
 use crate::logging::{answer, say};
 use crate::progress::FrameProgress;
@@ -58,7 +58,7 @@ pub(super) fn detect(args: &DetectArgs) -> anyhow::Result<ExitCode> {
         bar.update((looker.images + looker.unread) as u64, || format!("{} objects", looker.rows.len()));
     }
     bar.finish();
-    write_whole(&args.out.join(RESULTS), &looker.results())?;
+    replace_file(&args.out.join(RESULTS), looker.results().as_bytes())?;
     let drawn = drawings.finish();
     let summary = looker.summary(args, file.name(), &drawn);
     answer(&if args.json { format!("{summary:#}") } else { looker.text(args, &drawn) })?;
@@ -75,14 +75,6 @@ fn make_ready(out: &Path) -> anyhow::Result<()> {
     let is_empty = fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_none());
     ensure!(is_empty, "expected an empty folder or an earlier result for --out, found {}", out.display());
     Ok(())
-}
-
-/// Writes a file whole or not at all.
-fn write_whole(path: &Path, text: &str) -> anyhow::Result<()> {
-    let draft = path.with_extension("part");
-    fs::write(&draft, text)
-        .and_then(|()| fs::rename(&draft, path))
-        .with_context(|| format!("{}: can't write what was found", path.display()))
 }
 
 /// A detector with what it has found so far.

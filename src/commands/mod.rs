@@ -25,9 +25,7 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-#[cfg(feature = "train")]
-use anyhow::Context;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 #[cfg(feature = "train")]
 use crate::cli::TrainCommand;
@@ -87,7 +85,6 @@ fn ensure_apart(input: &Path, out: &Path) -> anyhow::Result<()> {
 }
 
 /// Puts `bytes` in the place of the file at `path`: whole, or what was there stays.
-#[cfg(feature = "train")]
 fn replace_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut next = path.as_os_str().to_owned();
     next.push(".next");

@@ -1,4 +1,4 @@
-//! `kestrel detect`.
+//! `kestrel detect`, and the detector of `kestrel run`.
 
 use std::path::Path;
 
@@ -138,4 +138,68 @@ fn what_is_found_can_be_measured() {
         assert_eq!(of_file.pointer(path).unwrap(), of_model.pointer(path).unwrap(), "{path}");
     }
     assert!(of_model["cpu_ms_per_image"].is_number() && of_file["cpu_ms_per_image"].is_null());
+}
+
+/// Rows of `detections.csv` behind the header, split.
+fn table(lab: &Lab, run: &str) -> Vec<Vec<String>> {
+    let text = lab.read(&format!("{run}/detections.csv"));
+    text.lines().skip(1).map(|row| row.split(',').map(str::to_owned).collect()).collect()
+}
+
+#[test]
+fn a_run_looks_for_objects_beside_its_odometry() {
+    let lab = Lab::with_world();
+    let command = format!("run {SEQUENCE} --detect-every 5 --detect-score 0.001 --out out --json");
+    let json = lab.kestrel(&command).expect_code(0).json();
+    let rows = table(&lab, "out");
+    let in_state = |state: &str| rows.iter().filter(|row| row[9] == state).count();
+    let found = &json["detections"];
+    assert_eq!((&found["looks"], &found["frames"], &found["every"]), (&5.into(), &FRAMES.into(), &5.into()));
+    assert!(in_state("found") > 0 && in_state("passed") == FRAMES - 5, "{rows:?}");
+    assert_eq!(found["objects"], in_state("found"));
+    assert!(found["cpu_ms_per_look"].as_f64().unwrap() > 0.0);
+    let page = lab.read("out/report.html");
+    assert!(page.contains("<h2>Objects</h2>") && page.contains("Objects in view"));
+    // The odometry does not notice.
+    let outcome = lab.kestrel(&format!("run {SEQUENCE} --out alone --no-detector")).expect_code(0);
+    assert_eq!(lab.read("out/trajectory.tum"), lab.read("alone/trajectory.tum"));
+    assert!(!lab.path("alone/detections.csv").exists() && !outcome.stdout.contains("detections.csv"));
+    assert!(!lab.read("alone/report.html").contains("<h2>Objects</h2>"));
+}
+
+#[test]
+fn a_replay_finds_the_same_to_the_byte() {
+    let lab = Lab::with_world();
+    let options = "--detect-every 3 --detect-score 0.01";
+    let outcome = lab.kestrel(&format!("run {SEQUENCE} {options} --out out")).expect_code(0);
+    assert!(outcome.stdout.contains("objects per look") && outcome.stdout.contains("out/detections.csv"));
+    lab.kestrel("replay out").expect_code(0);
+    assert_eq!(lab.read("out/detections.csv"), lab.read("out/replay/detections.csv"));
+    assert!(lab.read("out/replay/report.html").contains("<h2>Objects</h2>"));
+}
+
+#[test]
+fn another_detector_than_flew_is_refused() {
+    let lab = Lab::with_world();
+    lab.kestrel(&format!("run {SEQUENCE} --out out")).expect_code(0);
+    lab.edit("out/run.toml", |text| text.replace("fingerprint = \"", "fingerprint = \"0"));
+    let before = lab.files();
+    lab.kestrel("replay out").expect_code(1).says(&["vehicles-320-int8", "--no-detector"]);
+    assert_eq!(lab.files(), before);
+    lab.kestrel("replay out --no-detector").expect_code(0);
+    assert!(!lab.path("out/replay/detections.csv").exists());
+}
+
+#[test]
+fn a_detector_that_is_none_stops_a_flight_before_it_begins() {
+    let lab = Lab::with_world();
+    lab.write("text.onnx", "no network");
+    for (detector, said) in [("nowhere.onnx", "nowhere.onnx"), ("text.onnx", "ONNX")] {
+        let outcome = lab.kestrel(&format!("run {SEQUENCE} --detector {detector} --out out")).expect_code(1);
+        outcome.says(&[said]);
+        assert!(!lab.path("out").exists());
+    }
+    let both = format!("run {SEQUENCE} --no-detector --detect-every 5 --out out");
+    lab.kestrel(&both).expect_code(2).says(&["--no-detector"]);
+    lab.kestrel(&format!("run {SEQUENCE} --detect-every 0 --out out")).expect_code(2);
 }

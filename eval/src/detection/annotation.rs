@@ -266,7 +266,7 @@ mod tests {
         assert_eq!(labels[0].text, "van 0.90");
         assert!(labels.len() > 4 && labels.iter().any(|label| label.text == ".40"), "{}", labels.len());
         for (index, label) in labels.iter().enumerate() {
-            let of_others = labels[index + 1..].iter().map(|other| label.area.common_area(&other.area));
+            let of_others = labels[..index].iter().map(|other| label.area.common_area(&other.area));
             assert!(of_others.sum::<f64>() <= MOST_HIDDEN * label.area.area());
             let hidden: f64 = of.iter().map(|of| label.area.common_area(&of.rectangle)).sum();
             assert!(hidden <= MOST_HIDDEN * label.area.area());

@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    ADMITTED, FRAMES, MANIFEST, METRICS, ODOMETRY, RECORDING, REPORT, SCALE_SAMPLES, TARGET,
+    ADMITTED, DETECTIONS, FRAMES, MANIFEST, METRICS, ODOMETRY, RECORDING, REPORT, SCALE_SAMPLES, TARGET,
     TRAJECTORY_KITTI, TRAJECTORY_TUM,
 };
 use crate::RuntimeError;
 
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     MANIFEST,
     TRAJECTORY_TUM,
     TRAJECTORY_KITTI,
@@ -17,6 +17,7 @@ const OURS: [&str; 11] = [
     SCALE_SAMPLES,
     ADMITTED,
     TARGET,
+    DETECTIONS,
     FRAMES,
     METRICS,
     RECORDING,

@@ -1,6 +1,7 @@
 //! Images of a folder, or frames of anything that has frames.
 
 use std::ffi::OsStr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::vec;
 
@@ -18,11 +19,13 @@ use crate::images;
 const AHEAD: usize = 4;
 /// Of sources that don't say how fast they are.
 const ASSUMED_RATE_HZ: f64 = 10.0;
+/// Frames a second that can be watched: a video of every twentieth frame is not to be a show of slides.
+const WATCHABLE_HZ: RangeInclusive<f64> = 5.0..=60.0;
 
 /// What is to be looked at, one after the other.
 pub(super) enum Inputs {
     Images(vec::IntoIter<PathBuf>),
-    Frames { source: ReadAhead, stem: String, stride: usize },
+    Frames { source: Box<ReadAhead>, stem: String },
 }
 
 /// One image.
@@ -50,7 +53,7 @@ impl Inputs {
         let opened = Window::new(datasets::open(&SourceSpec::new(source))?, spec);
         let stem = path.file_stem().filter(|_| path.exists()).unwrap_or(OsStr::new("video"));
         let stem = stem.to_string_lossy().into_owned();
-        Ok(Self::Frames { source: ReadAhead::new(opened, AHEAD)?, stem, stride: window.stride })
+        Ok(Self::Frames { source: Box::new(ReadAhead::new(opened, AHEAD)?), stem })
     }
 
     /// How many are left, where that is known.
@@ -65,9 +68,9 @@ impl Inputs {
     pub(super) fn as_video(&self) -> Option<(String, f64)> {
         match self {
             Self::Images(_) => None,
-            Self::Frames { source, stem, stride } => {
+            Self::Frames { source, stem } => {
                 let rate_hz = source.info().frame_rate.unwrap_or(ASSUMED_RATE_HZ);
-                Some((stem.clone(), rate_hz / *stride as f64))
+                Some((stem.clone(), rate_hz.clamp(*WATCHABLE_HZ.start(), *WATCHABLE_HZ.end())))
             }
         }
     }
