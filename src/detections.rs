@@ -120,7 +120,7 @@ fn looks(rows: &[DetectionRow], classes: &[String]) -> Vec<DetectorLook> {
 pub(crate) fn figures(summary: &DetectionSummary) -> Vec<Figure> {
     let looks = summary.looks as usize;
     let per_look = summary.objects as f64 / summary.looks.max(1) as f64;
-    let every = format!("a look at every {} frames at most", summary.every);
+    let every = format!("one look in {} frames", summary.every);
     vec![
         Figure::new("objects per look", per_look, "").protocol(&every).count(looks, "looks"),
         Figure::new("identities", summary.identities as f64, "")

@@ -200,7 +200,7 @@ mod tests {
                 class_id: 1,
                 score: self.score,
             };
-            Ok(vec![at(20.0, 30.0), at(if frame.seq % 4 == 0 { 90.0 } else { 4.0 }, 100.0)])
+            Ok(vec![at(20.0, 30.0), at(if frame.seq.is_multiple_of(4) { 90.0 } else { 4.0 }, 100.0)])
         }
     }
 
