@@ -1,6 +1,7 @@
 //! What can be typed.
 
 mod depth;
+mod detect;
 mod detection;
 mod follow;
 mod model;
@@ -14,6 +15,7 @@ use clap_complete::Shell;
 use geometry::BoundingBox;
 
 pub(crate) use depth::{CropArg, DepthArgs, DepthFormatArg, DoctorArgs, EvalDepthArgs, ScalingArg};
+pub(crate) use detect::{DetectArgs, FlightDetectorArgs};
 pub(crate) use detection::{
     DataCheckArgs, DataCommand, EvalDetectionArgs, EvalVedaiArgs, LabelArgs, LabelFormatArg,
 };
@@ -42,6 +44,7 @@ First steps:
   kestrel run flight.mp4 --out runs/chase --follow 340,211   and follow what is there
   kestrel track flight.mp4 --box 320,200,40,22 --out boxes.txt  boxes only, of one target
   kestrel doctor flight.mp4                     will it do to learn depth from?
+  kestrel detect photos --out drawn             what is in these images, drawn
   kestrel eval odometry --gt a.txt --est b.txt  how good is a trajectory?
 
 Exit codes: 0 all is well; 1 an error; 2 the command was not understood; 3 the run ended but some of its frames or
@@ -51,7 +54,7 @@ files are incomplete; 4 the doctor finds nothing to learn from; 70 a stage hung 
 pub(crate) enum Command {
     /// Fly a synthetic world end to end and show what comes out
     Demo(DemoArgs),
-    /// Run odometry on a dataset, a folder of images, a video or a camera, and follow a target in it
+    /// Run odometry on a dataset, a folder of images, a video or a camera, look for objects and follow a target in it
     Run(RunArgs),
     /// Fly a recorded run again, frame by frame the same
     Replay(ReplayArgs),
@@ -61,6 +64,8 @@ pub(crate) enum Command {
     Depth(DepthArgs),
     /// Will a video do to learn depth and motion from? A verdict with reasons, and the frames to take
     Doctor(DoctorArgs),
+    /// Find vehicles in images or in a video and draw them
+    Detect(DetectArgs),
     /// Measure results against ground truth
     #[command(subcommand)]
     Eval(EvalCommand),
@@ -98,6 +103,8 @@ pub(crate) struct DemoArgs {
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
     #[command(flatten)]
+    pub(crate) detector: FlightDetectorArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -124,6 +131,8 @@ pub(crate) struct RunArgs {
     pub(crate) gt: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) follow: FollowArgs,
+    #[command(flatten)]
+    pub(crate) detector: FlightDetectorArgs,
     /// Features to follow at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(50..=5000))]
     pub(crate) max_tracks: Option<u32>,
@@ -213,6 +222,9 @@ pub(crate) struct ReplayArgs {
     /// Folder for what comes out; default: RUN/replay
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+    /// Don't look for objects, even if the flight did
+    #[arg(long)]
+    pub(crate) no_detector: bool,
     /// Write no recording for the rerun viewer
     #[arg(long)]
     pub(crate) no_recording: bool,

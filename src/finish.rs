@@ -10,14 +10,15 @@ use eval::{
 use geometry::{Timestamp, Trajectory};
 use runtime::graph::process_cpu;
 use runtime::run::{
-    MANIFEST, METRICS, Manifest, RECORDING, REPORT, RunDirectory, TARGET, TRAJECTORY_KITTI, TRAJECTORY_TUM,
-    read_admitted,
+    DETECTIONS, MANIFEST, METRICS, Manifest, RECORDING, REPORT, RunDirectory, TARGET, TRAJECTORY_KITTI,
+    TRAJECTORY_TUM, read_admitted,
 };
 use runtime::{Ended, FlightSummary};
 use serde_json::{Map, Value};
 use vo::ScaleSource;
 
 use crate::commands::{HUNG, INCOMPLETE};
+use crate::detections::{self, DetectionFilm, DetectionReport};
 use crate::logging::{answer, say};
 use crate::snapshots::Snapshots;
 use crate::target::{TargetFilm, TargetReport};
@@ -42,6 +43,7 @@ pub(crate) struct Landed<'a> {
     pub(crate) film: &'a TargetFilm,
     /// The true boxes of what may have been followed.
     pub(crate) target_truth: Option<TargetTruth>,
+    pub(crate) objects: &'a DetectionFilm,
     pub(crate) json: bool,
 }
 
@@ -59,6 +61,10 @@ impl Landed<'_> {
             self.note_fault(Err(fault));
             None
         });
+        let objects = self.objects().unwrap_or_else(|fault| {
+            self.note_fault(Err(fault));
+            None
+        });
         let mut entries = accuracy.as_ref().map_or_else(Map::new, Accuracy::entries);
         let measured = target.as_ref().and_then(TargetReport::one_pass);
         entries.extend(
@@ -66,7 +72,7 @@ impl Landed<'_> {
                 ("target_accuracy".to_owned(), serde_json::to_value(report).unwrap_or_default())
             }),
         );
-        let written = self.write_report(estimate, accuracy.as_ref(), target.as_ref());
+        let written = self.write_report(estimate, accuracy.as_ref(), target.as_ref(), objects.as_ref());
         self.note_fault(written);
         self.summary.process_cpu_s = process_cpu().as_secs_f64();
         let written = self.summary.write(self.run, entries.clone());
@@ -92,6 +98,20 @@ impl Landed<'_> {
         let followed = self.summary.target.filter(|target| target.frames > 0);
         let read = |_| TargetReport::read(self.run.path(), self.film, self.target_truth.as_ref());
         followed.map(read).transpose()
+    }
+
+    /// What was found; `None` where nobody looked.
+    fn objects(&self) -> anyhow::Result<Option<DetectionReport>> {
+        if self.summary.detections.is_none() {
+            return Ok(None);
+        }
+        let flown = Manifest::read(self.run.path())?.detect;
+        let classes = flown.map(|detect| detect.classes).unwrap_or_default();
+        DetectionReport::read(self.run.path(), self.objects, &classes).map(Some)
+    }
+
+    fn object_figures(&self) -> Vec<Figure> {
+        self.summary.detections.as_ref().map(detections::figures).unwrap_or_default()
     }
 
     fn target_figures(&self, target: Option<&TargetReport>) -> Vec<Figure> {
@@ -160,7 +180,7 @@ impl Landed<'_> {
                 .protocol("maps given up and begun anew")
                 .count(frames, "frames"),
             Figure::new("CPU, whole process", summary.cpu_ms_per_frame, "ms/frame")
-                .protocol("all threads in flight; decoding, recording and viewing included")
+                .protocol("all threads in flight; decoding, detection, recording and viewing included")
                 .count(frames, "frames"),
             Figure::new("CPU, odometry", summary.odometry_cpu_ms_per_frame, "ms/frame")
                 .protocol("its own thread")
@@ -199,6 +219,7 @@ impl Landed<'_> {
         estimate: Option<TrajectoryFile>,
         accuracy: Option<&Accuracy>,
         target: Option<&TargetReport>,
+        objects: Option<&DetectionReport>,
     ) -> anyhow::Result<()> {
         let mut page = Report::new(&self.title).subtitle(format!("kestrel {}", env!("CARGO_PKG_VERSION")));
         page = match (accuracy, estimate) {
@@ -210,7 +231,9 @@ impl Landed<'_> {
             (None, None) => page,
         };
         page = target.iter().fold(page, |page, target| page.target(target.section()));
+        page = objects.iter().fold(page, |page, objects| page.objects(objects.section()));
         page = page.figures(self.figures()).figures(self.target_figures(target));
+        page = page.figures(self.object_figures());
         page = page.figures(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
         page = self.summary.latency.iter().map(latency_stats).fold(page, Report::latency);
         page = self.snapshots.pictures()?.into_iter().fold(page, Report::frame);
@@ -256,10 +279,11 @@ impl Landed<'_> {
     fn text(&self, accuracy: Option<&Accuracy>, target: Option<&TargetReport>) -> String {
         let mut figures = self.figures();
         figures.extend(self.target_figures(target));
+        figures.extend(self.object_figures());
         figures.extend(accuracy.map(|accuracy| accuracy.shape.figures()).unwrap_or_default());
         figures.extend(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
         let file = |name: &str| self.run.path().join(name);
-        let written = [REPORT, RECORDING, TRAJECTORY_KITTI, TARGET, METRICS]
+        let written = [REPORT, RECORDING, TRAJECTORY_KITTI, TARGET, DETECTIONS, METRICS]
             .map(file)
             .into_iter()
             .filter(|path| path.exists());

@@ -3,6 +3,8 @@
 
 mod cli;
 mod commands;
+mod detections;
+mod detector_file;
 mod finish;
 mod images;
 mod logging;

@@ -48,7 +48,7 @@ if [[ -e $out ]]; then
     mv "$out" "$out.$earlier"
 fi
 mkdir -p "$out"
-run kestrel metrics.json Kestrel "$kestrel" run "$sequence" --out "$out/kestrel" --headless --no-recording
+run kestrel metrics.json Kestrel "$kestrel" run "$sequence" --out "$out/kestrel" --headless --no-recording --no-detector
 run orbslam3 peer.json "ORB-SLAM3 mono" "$python" "$here/orbslam3.py" "$sequence" "$out/orbslam3"
 run svo peer.json SVO "$python" "$here/svo.py" "$sequence" "$out/svo"
 run opencv_klt peer.json "OpenCV KLT + 5-point" "$python" "$here/opencv_klt.py" "$sequence" "$out/opencv_klt"

@@ -54,4 +54,6 @@ pub use read_ahead::ReadAhead;
 pub use samples::read_samples;
 pub use target::TargetTruth;
 pub use undistorted::Undistorted;
+#[cfg(feature = "video")]
+pub use video::VideoWriter;
 pub use window::{Window, WindowSpec};

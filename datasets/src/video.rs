@@ -1,6 +1,7 @@
 //! Video files, cameras, network streams and GStreamer pipelines, through OpenCV's `videoio`.
 
 mod capture;
+mod writer;
 
 use std::fs::File;
 use std::path::Path;
@@ -10,6 +11,7 @@ use opencv::videoio::{CAP_ANY, CAP_FFMPEG, CAP_GSTREAMER, CAP_V4L2, VideoCapture
 use crate::open::Format;
 use crate::{Dataset, DatasetError, SourceSpec};
 use capture::{Capture, Input};
+pub use writer::VideoWriter;
 
 pub(crate) const FILE: Format =
     Format { looks_like: "a video file", recognise: |spec| spec.path().is_file(), open: open_file };

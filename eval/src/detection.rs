@@ -8,6 +8,7 @@
 //! The modern protocol of VEDAI is COCO's over eight of its classes ([`MODERN_VEDAI_CLASSES`]) and the boxes around the
 //! oriented ones. Boxes are pixels, `x` and `y` the top-left corner.
 
+mod annotation;
 mod average_precision;
 mod confusion;
 mod matching;
@@ -19,6 +20,7 @@ mod vedai;
 use geometry::Detection;
 
 pub use crate::tracking::Rectangle;
+pub use annotation::{Annotation, annotated, class_color};
 pub use confusion::{Confusion, ImageVerdict, OperatingPoint};
 pub use picture::{detection_picture, labelled_picture};
 pub use report::{ClassReport, DetectionReport, SceneReport};

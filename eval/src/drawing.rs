@@ -25,10 +25,21 @@ pub(crate) fn crop(frame: &Frame, view: &Rectangle) -> Picture {
 
 /// The outline of a box between two corners in pixels; what lies outside the picture is not drawn.
 pub(crate) fn outline(picture: &mut Picture, start: (i64, i64), end: (i64, i64), color: Rgb<u8>) {
+    outline_of(LINE, picture, start, end, color);
+}
+
+/// The same with lines of `width` pixels.
+pub(crate) fn outline_of(
+    width: i64,
+    picture: &mut Picture,
+    start: (i64, i64),
+    end: (i64, i64),
+    color: Rgb<u8>,
+) {
     for y in start.1.max(0)..end.1.min(picture.height().into()) {
         for x in start.0.max(0)..end.0.min(picture.width().into()) {
             let from_edge = (x - start.0).min(end.0 - 1 - x).min(y - start.1).min(end.1 - 1 - y);
-            if from_edge < LINE {
+            if from_edge < width {
                 picture.put_pixel(x as u32, y as u32, color);
             }
         }

@@ -15,6 +15,7 @@ mod error;
 mod figure;
 mod formats;
 mod latency;
+mod lettering;
 pub mod metrics;
 mod odometry;
 mod peers;
@@ -36,4 +37,6 @@ pub use odometry::{
     evaluate_association, evaluate_files, evaluate_paths,
 };
 pub use peers::{PEER_RECORD, Peer, PeerComparison, PeerTrack, compare_peers, frame_stamp, read_peer};
-pub use report::{FollowedTarget, Plot, Report, SampleFrame, TargetGrade, TargetSample};
+pub use report::{
+    DetectedObjects, DetectorLook, FollowedTarget, Plot, Report, SampleFrame, TargetGrade, TargetSample,
+};

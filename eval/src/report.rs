@@ -8,6 +8,7 @@ mod depth;
 mod detection;
 mod frame;
 mod html;
+mod objects;
 mod plot;
 mod target;
 mod tracking;
@@ -18,6 +19,7 @@ use std::path::Path;
 use geometry::Trajectory;
 
 pub use frame::SampleFrame;
+pub use objects::{DetectedObjects, DetectorLook};
 pub use plot::Plot;
 pub use target::{FollowedTarget, TargetGrade, TargetSample};
 
@@ -52,6 +54,7 @@ pub struct Report {
     detections: Detections,
     depth: Option<(DepthReport, DepthScaling)>,
     target: FollowedTarget,
+    objects: DetectedObjects,
     plots: Vec<Plot>,
     trajectories: Vec<(String, Trajectory)>,
     length_unit: Option<String>,
@@ -163,6 +166,12 @@ impl Report {
         self
     }
 
+    /// Shows what a detector found in a flight.
+    #[must_use]
+    pub fn objects(self, objects: DetectedObjects) -> Self {
+        Self { objects, ..self }
+    }
+
     /// Adds a trajectory without ground truth.
     #[must_use]
     pub fn trajectory(mut self, name: impl Into<String>, trajectory: Trajectory) -> Self {
@@ -217,6 +226,7 @@ impl Report {
             section("Curves", &drawn(self.plots.iter().map(Plot::chart))?),
             section("Trajectory", &self.charts()?),
             section("Target", &self.target_section()?),
+            section("Objects", &self.object_section()?),
             section("Tracking", &self.tracking_section()?),
             section("Detection", &self.detection_section()?),
             section("Depth", &self.depth_section()?),
@@ -302,6 +312,11 @@ impl Report {
 
     fn target_section(&self) -> Result<String, EvalError> {
         Ok(self.target.pictures() + &drawn(self.target.charts().into_iter())?)
+    }
+
+    fn object_section(&self) -> Result<String, EvalError> {
+        let charts = drawn(self.objects.charts().into_iter())?;
+        Ok(self.objects.pictures() + &charts + &self.objects.tables())
     }
 
     fn tracking_section(&self) -> Result<String, EvalError> {

@@ -1,5 +1,7 @@
 //! From a source to a run directory: the facade.
 
+mod views;
+
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,22 +21,19 @@ use crate::RuntimeError;
 use crate::graph::{
     CancelFlag, Entrance, Graph, HungStage, Input, Limiter, Port, Schedule, Supervision, Watch, process_cpu,
 };
-#[cfg(feature = "viewer")]
-use crate::run::RECORDING;
 use crate::run::{
     FlightTable, MANIFEST, Manifest, RunDirectory, SourceTable, VersionsTable, write_scale_samples,
 };
-use crate::sinks::files::{Disk, Storage};
 #[cfg(feature = "viewer")]
+use crate::sinks::RerunTarget;
+use crate::sinks::files::{Disk, Storage};
 use crate::sinks::{
-    DEFAULT_VIEWER, RerunSink, RerunTarget, SharedStream, TargetView, open_stream, spawn_viewer,
-};
-use crate::sinks::{
-    Observer, Progress, ProgressSink, Recorder, RecorderInput, RecorderSink, TargetObserver, TargetSink,
+    DetectionObserver, DetectionSink, Observer, Progress, ProgressSink, Recorder, RecorderInput,
+    RecorderSink, TargetObserver, TargetSink,
 };
 use crate::stages::{
-    Anchor, EstimatorFactory, FollowStage, Followed, FollowerFactory, OdometryStage, Registered,
-    TargetChoice, TargetMemory,
+    Anchor, DetectChoice, DetectStage, Detected, DetectorFactory, EstimatorFactory, FollowStage, Followed,
+    FollowerFactory, IdentityMemory, OdometryStage, TargetChoice, TargetMemory,
 };
 use crate::summary::{Ended, FlightSummary, SourceLog};
 
@@ -57,6 +56,9 @@ pub struct FlightConfig {
     pub odometry_deadline: Duration,
     /// The same for the tracker.
     pub follow_deadline: Duration,
+    /// The same for the detector. Long, because a slow one is no hung one: of a large frame it has to look at a hundred parts, and a
+    /// stage that misses its deadline again and again ends the flight.
+    pub detect_deadline: Duration,
     /// Frames at the start that the latencies leave out.
     pub warm_up_frames: u64,
     /// Source errors in a row that end the flight.
@@ -97,6 +99,7 @@ impl Default for FlightConfig {
             max_in_flight: 2,
             odometry_deadline: Duration::from_secs(2),
             follow_deadline: Duration::from_secs(2),
+            detect_deadline: Duration::from_secs(60),
             warm_up_frames: 10,
             max_source_errors: 50,
             source_timeout: Duration::from_secs(10),
@@ -123,10 +126,12 @@ pub struct Flight {
     config: FlightConfig,
     estimator: EstimatorFactory,
     follower: FollowerFactory,
+    detector: Option<(DetectChoice, DetectorFactory)>,
     run: Option<RunDirectory>,
     storage: Arc<dyn Storage>,
     observer: Observer,
     target_observer: TargetObserver,
+    detection_observer: DetectionObserver,
     cancel: CancelFlag,
     escalate: Box<dyn FnMut(&HungStage)>,
 }
@@ -140,10 +145,12 @@ impl Flight {
             config,
             estimator: Arc::new(move || Box::new(VisualOdometry::new(vo.clone()))),
             follower: Arc::new(|| Box::new(Tracker::new(TrackerConfig::default()))),
+            detector: None,
             run: None,
             storage: Arc::new(Disk),
             observer: Box::new(|_| ()),
             target_observer: Box::new(|_| ()),
+            detection_observer: Box::new(|_| ()),
             cancel: CancelFlag::default(),
             escalate: Box::new(|_| ()),
         }
@@ -167,6 +174,16 @@ impl Flight {
     /// Follows the target with another follower than [`Tracker`].
     pub fn with_follower(self, follower: FollowerFactory) -> Self {
         Self { follower, ..self }
+    }
+
+    /// Looks for objects as `choice` says, with what `factory` makes.
+    pub fn with_detector(self, choice: DetectChoice, factory: DetectorFactory) -> Self {
+        Self { detector: Some((choice, factory)), ..self }
+    }
+
+    /// Tells `observer` of every frame that reached the detector, in order; the detector waits for it.
+    pub fn detections_observed_by(self, observer: impl FnMut(&Arc<Detected>) + Send + 'static) -> Self {
+        Self { detection_observer: Box::new(observer), ..self }
     }
 
     /// Tells `observer` of every frame that the tracker took, in order; the tracker waits for it.
@@ -245,6 +262,8 @@ impl Flight {
         lock(&log).cancelled = self.cancel.is_cancelled();
         summary.measure(&meters, sinks.progress.tally(), began.elapsed(), process_cpu() - cpu_before);
         summary.measure_target(&meters, sinks.target.as_ref().map(TargetSink::tally));
+        let choice = self.detector.as_ref().map(|(choice, _)| choice);
+        summary.measure_detections(&meters, choice.zip(sinks.detections.as_ref().map(DetectionSink::tally)));
         summary.end(&hung, lock(&log).clone());
         summary.recording_faults = sinks.faults();
         if let Some(run) = &self.run
@@ -270,6 +289,7 @@ impl Flight {
         graph.sink("progress", odometry.block(ROOM), Supervision::default(), move || Ok(progress.clone()));
 
         let followed = self.add_follower(&mut graph, &source.frames, is_live, sinks);
+        let detected = self.add_detector(&mut graph, &source.frames, is_live, sinks);
 
         if let Some(recorder) = sinks.recorder.clone() {
             let everything = Input::merged(
@@ -279,7 +299,7 @@ impl Flight {
             graph.sink("recorder", everything, Supervision::default(), move || Ok(recorder.clone()));
         }
 
-        self.add_views(&mut graph, &odometry, followed.as_ref(), sinks);
+        self.add_views(&mut graph, &odometry, followed.as_ref(), detected.as_ref(), sinks);
         graph
     }
 
@@ -305,44 +325,25 @@ impl Flight {
         Some(followed)
     }
 
-    #[cfg(not(feature = "viewer"))]
-    fn add_views(&self, _: &mut Graph, _: &Port<Registered>, _: Option<&Port<Followed>>, _: &Sinks) {}
-
-    /// The recording, which shows everything, and the live viewer, which delays nothing.
-    #[cfg(feature = "viewer")]
-    fn add_views(
+    /// The detector, where there is one.
+    fn add_detector(
         &self,
         graph: &mut Graph,
-        odometry: &Port<Registered>,
-        followed: Option<&Port<Followed>>,
+        frames: &Port<Frame>,
+        is_live: bool,
         sinks: &Sinks,
-    ) {
-        let image_rate_hz = self.config.image_rate_hz;
-        if let Some(stream) = sinks.recording.clone() {
-            let shared = SharedStream::of(stream.clone());
-            if let Some(followed) = followed {
-                let open = TargetView::factory(&shared, image_rate_hz);
-                graph.sink("target recording", followed.block(ROOM), Supervision::default(), open);
-            }
-            let truth = sinks.truth.clone();
-            let open =
-                move || Ok(RerunSink::new(stream.clone(), shared.clone(), truth.clone(), image_rate_hz));
-            graph.sink("recording", odometry.block(ROOM), Supervision::default(), open);
-        }
-        if let Some(target) = sinks.viewer.clone() {
-            let shared = SharedStream::default();
-            if let Some(followed) = followed {
-                let open = TargetView::factory(&shared, image_rate_hz);
-                graph.sink("target viewer", followed.latest(), Supervision::default(), open);
-            }
-            // Opened on the viewer's own thread, which alone waits where nobody reads at the other end.
-            let truth = sinks.truth.clone();
-            let open = move || {
-                let stream = open_stream(&target, truth.as_ref())?;
-                Ok(RerunSink::new(stream, shared.clone(), truth.clone(), image_rate_hz))
-            };
-            graph.sink("viewer", odometry.latest(), Supervision::default(), open);
-        }
+    ) -> Option<Port<Detected>> {
+        let ((choice, factory), sink) = self.detector.clone().zip(sinks.detections.clone())?;
+        // As with the tracker: of a camera it takes what it can.
+        let frames = if is_live { frames.latest() } else { frames.block(ROOM) };
+        let (memory, every) = (IdentityMemory::default(), choice.every);
+        let deadline = Supervision::with_deadline(self.config.detect_deadline);
+        let detected = graph
+            .stage(DETECT, frames, deadline, move || Ok(DetectStage::new(factory()?, every, memory.clone())));
+        graph.sink("detections", detected.block(RECORDER_ROOM), Supervision::default(), move || {
+            Ok(sink.clone())
+        });
+        Some(detected)
     }
 
     fn open_sinks(&mut self, info: &SourceInfo) -> Result<Sinks, RuntimeError> {
@@ -366,10 +367,16 @@ impl Flight {
             Some(run) => TargetSink::new(target_observer).recording_into(run, &self.storage),
             None => TargetSink::new(target_observer),
         });
+        let detection_observer = std::mem::replace(&mut self.detection_observer, Box::new(|_| ()));
+        let detections = self.detector.as_ref().map(|(choice, _)| {
+            let sink = DetectionSink::new(detection_observer, choice.classes.clone());
+            self.run.iter().fold(sink, |sink, run| sink.recording_into(run, &self.storage))
+        });
         Ok(Sinks {
             progress,
             recorder,
             target,
+            detections,
             #[cfg(feature = "viewer")]
             recording: self.open_recording(truth.as_ref())?,
             #[cfg(feature = "viewer")]
@@ -377,24 +384,6 @@ impl Flight {
             #[cfg(feature = "viewer")]
             truth,
         })
-    }
-
-    #[cfg(feature = "viewer")]
-    fn open_recording(&self, truth: Option<&Trajectory>) -> Result<Option<RecordingStream>, RuntimeError> {
-        let run = self.run.as_ref().filter(|_| self.config.recording);
-        run.map(|run| open_stream(&RerunTarget::File(run.path().join(RECORDING)), truth)).transpose()
-    }
-
-    #[cfg(feature = "viewer")]
-    fn open_viewer(&self) -> Result<Option<RerunTarget>, RuntimeError> {
-        match &self.config.viewer {
-            Viewer::Headless => Ok(None),
-            Viewer::Connect(address) => Ok(Some(RerunTarget::Address(address.clone()))),
-            Viewer::Spawn => {
-                spawn_viewer()?;
-                Ok(Some(RerunTarget::Address(DEFAULT_VIEWER.into())))
-            }
-        }
     }
 
     fn manifest(&self, info: &SourceInfo, frames_stored: bool) -> Manifest {
@@ -422,6 +411,7 @@ impl Flight {
             vo: (&config.vo).into(),
             scale: (&config.vo.scale).into(),
             follow: config.follow.as_ref().map(Into::into),
+            detect: self.detector.as_ref().map(|(choice, _)| choice.into()),
             versions: VersionsTable::default(),
         }
     }
@@ -430,6 +420,7 @@ impl Flight {
 /// Names of the stages that a replay lets restart where they did in flight.
 pub(crate) const ODOMETRY: &str = "odometry";
 pub(crate) const FOLLOW: &str = "follow";
+pub(crate) const DETECT: &str = "detect";
 /// Messages a consumer may fall behind.
 const ROOM: usize = 4;
 /// The same for the recorder, which may have to wait for the disk.
@@ -442,6 +433,7 @@ struct Sinks {
     progress: ProgressSink,
     recorder: Option<RecorderSink>,
     target: Option<TargetSink>,
+    detections: Option<DetectionSink>,
     #[cfg(feature = "viewer")]
     recording: Option<RecordingStream>,
     #[cfg(feature = "viewer")]
@@ -454,7 +446,9 @@ impl Sinks {
     /// What could not be recorded.
     fn faults(&self) -> Vec<String> {
         let of_recorder = self.recorder.iter().flat_map(RecorderSink::faults);
-        of_recorder.chain(self.target.iter().filter_map(TargetSink::fault)).collect()
+        let of_target = self.target.iter().filter_map(TargetSink::fault);
+        let of_detections = self.detections.iter().filter_map(DetectionSink::fault);
+        of_recorder.chain(of_target).chain(of_detections).collect()
     }
 }
 

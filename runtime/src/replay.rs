@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use datasets::{Dataset, DatasetError};
 
-use crate::flight::{FOLLOW, Log, ODOMETRY, next_frame, note_error};
+use crate::flight::{DETECT, FOLLOW, Log, ODOMETRY, next_frame, note_error};
 use crate::graph::{CancelFlag, Entrance, Graph, Limiter, Outcome, Schedule};
 use crate::run::{
-    AdmittedRow, FollowTable, Manifest, RunDirectory, StoredFrames, TargetRow, odometry_record,
-    read_admitted, read_target, target_record,
+    AdmittedRow, DetectTable, DetectionRow, FollowTable, Manifest, RunDirectory, StoredFrames, TargetRow,
+    detection_record, odometry_record, read_admitted, read_detections, read_target, target_record,
 };
 use crate::sinks::Progress;
-use crate::stages::{EstimatorFactory, Followed, FollowerFactory};
+use crate::stages::{Detected, DetectorFactory, EstimatorFactory, Followed, FollowerFactory};
 use crate::summary::Ended;
 use crate::{Flight, FlightConfig, FlightSummary, RuntimeError};
 
@@ -23,6 +23,7 @@ pub struct Replay {
     manifest: Manifest,
     rows: Vec<AdmittedRow>,
     target_rows: Vec<TargetRow>,
+    detection_rows: Vec<DetectionRow>,
     flight: Flight,
 }
 
@@ -48,7 +49,7 @@ impl Replay {
         open: impl FnOnce(&Manifest) -> Result<Box<dyn Dataset>, DatasetError>,
     ) -> Result<Self, RuntimeError> {
         let (manifest, rows) = (Manifest::read(run_dir)?, read_admitted(run_dir)?);
-        let target_rows = read_target(run_dir)?;
+        let (target_rows, detection_rows) = (read_target(run_dir)?, read_detections(run_dir)?);
         let source: Box<dyn Dataset> = match manifest.source.frames_stored {
             true => Box::new(StoredFrames::open(run_dir)?),
             false => open(&manifest)?,
@@ -65,7 +66,7 @@ impl Replay {
             stores_frames: Some(false),
             ..FlightConfig::default()
         };
-        Ok(Self { manifest, rows, target_rows, flight: Flight::new(source, config) })
+        Ok(Self { manifest, rows, target_rows, detection_rows, flight: Flight::new(source, config) })
     }
 
     /// What was flown.
@@ -81,6 +82,19 @@ impl Replay {
     /// Replays with another follower than [`Tracker`](track::Tracker).
     pub fn with_follower(self, follower: FollowerFactory) -> Self {
         Self { flight: self.flight.with_follower(follower), ..self }
+    }
+
+    /// Looks for objects again with what `factory` makes, where the flight did; without this, a replay doesn't.
+    pub fn with_detector(self, factory: DetectorFactory) -> Self {
+        match self.manifest.detect.as_ref().map(DetectTable::to_choice) {
+            Some(choice) => Self { flight: self.flight.with_detector(choice, factory), ..self },
+            None => self,
+        }
+    }
+
+    /// As [`Flight::detections_observed_by`].
+    pub fn detections_observed_by(self, observer: impl FnMut(&Arc<Detected>) + Send + 'static) -> Self {
+        Self { flight: self.flight.detections_observed_by(observer), ..self }
     }
 
     /// As [`Flight::observed_by`].
@@ -121,7 +135,8 @@ impl Replay {
             .with_warm_up(self.manifest.flight.warm_up_frames)
             .without_stamp_checks()
             .repeating(ODOMETRY, odometry_record(&self.rows))
-            .repeating(FOLLOW, target_record(&self.rows, &self.target_rows));
+            .repeating(FOLLOW, target_record(&self.rows, &self.target_rows))
+            .repeating(DETECT, detection_record(&self.rows, &self.detection_rows));
         let (cancel, rows) = (flight.cancel_flag(), self.rows);
         let stored = self.manifest.source.frames_stored;
         let mismatch = Arc::new(Mutex::new(None));

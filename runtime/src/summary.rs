@@ -1,5 +1,6 @@
 //! What a flight comes to.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use serde_json::{Map, Value};
 
 use crate::graph::{BranchCounters, HungStage, LatencySummary, Meter, process_cpu};
 use crate::run::{METRICS, RunDirectory};
-use crate::sinks::{Tally, TargetTally};
+use crate::sinks::{DetectionTally, Tally, TargetTally};
+use crate::stages::DetectChoice;
 use crate::{RuntimeError, flight};
 
 /// How a flight ended.
@@ -66,6 +68,29 @@ pub struct TargetSummary {
     pub cpu_ms_per_frame: f64,
 }
 
+/// What the detector did and found.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct DetectionSummary {
+    /// It looked at every so manieth frame.
+    pub every: u64,
+    /// Frames that reached it.
+    pub frames: u64,
+    /// Frames that it looked at.
+    pub looks: u64,
+    /// Objects found in all looks together; one that is seen at two looks counts twice.
+    pub objects: u64,
+    /// The same by the name of the class.
+    pub per_class: BTreeMap<String, u64>,
+    /// Objects that were told apart.
+    pub identities: u64,
+    /// Restarts of the detector.
+    pub restarts: u64,
+    /// CPU time of the detector's own thread per frame that reached it.
+    pub cpu_ms_per_frame: f64,
+    /// The same per look.
+    pub cpu_ms_per_look: f64,
+}
+
 /// What a flight comes to: the content of `metrics.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct FlightSummary {
@@ -88,7 +113,7 @@ pub struct FlightSummary {
     /// Input frames per second of wall time.
     pub fps: f64,
     /// CPU time of all threads of the process, user and system, over the time that `wall_s` covers, per input frame:
-    /// decoding, odometry, recording and viewing, to the last file of the flight. What comes before (loading the
+    /// decoding, odometry, detection, tracking, recording and viewing, to the last file of the flight. What comes before (loading the
     /// program, opening the source) and after (measuring, the report) is in `process_cpu_s` only.
     pub cpu_ms_per_frame: f64,
     /// CPU time of the whole process since it was started, in seconds: start, flight and, where a report is
@@ -99,6 +124,9 @@ pub struct FlightSummary {
     /// How the target was followed, where there was one to follow.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub target: Option<TargetSummary>,
+    /// What the detector did and found, where there was one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detections: Option<DetectionSummary>,
     /// Frames at the start that the latencies leave out.
     pub warm_up_frames: u64,
     /// Latencies by path.
@@ -190,6 +218,29 @@ impl FlightSummary {
         });
     }
 
+    /// Reads the detector's; `found` is `None` where nobody looked.
+    pub(crate) fn measure_detections(
+        &mut self,
+        meters: &[Arc<Meter>],
+        found: Option<(&DetectChoice, DetectionTally)>,
+    ) {
+        let meter = meters.iter().find(|meter| meter.name() == flight::DETECT);
+        self.detections = found.zip(meter).map(|((choice, tally), meter)| {
+            let counters = meter.counters();
+            DetectionSummary {
+                every: choice.every,
+                frames: counters.out,
+                looks: tally.looks,
+                objects: tally.per_class.iter().sum(),
+                per_class: choice.classes.iter().cloned().zip(tally.per_class).collect(),
+                identities: tally.identities,
+                restarts: counters.restarts,
+                cpu_ms_per_frame: millis_per_frame(meter.cpu(), counters.out),
+                cpu_ms_per_look: millis_per_frame(meter.cpu(), tally.looks),
+            }
+        });
+    }
+
     /// A flight that has not begun.
     pub(crate) fn of(source: &datasets::SourceInfo, warm_up_frames: u64, scale: &vo::ScaleSource) -> Self {
         Self {
@@ -206,6 +257,7 @@ impl FlightSummary {
             process_cpu_s: 0.0,
             odometry_cpu_ms_per_frame: 0.0,
             target: None,
+            detections: None,
             warm_up_frames,
             latency: Vec::new(),
             branches: Vec::new(),

@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::{Duration, Instant};
 
-use common::{DeadReckoning, Made};
+use common::{DeadReckoning, Made, Seer};
 use kestrel_runtime::run::{RECORDING, RunDirectory};
+use kestrel_runtime::stages::DetectChoice;
 use kestrel_runtime::{Flight, FlightConfig, Viewer};
 
 /// An address where connections are accepted and nothing is ever read.
@@ -55,11 +56,21 @@ fn a_recording_is_whole_when_the_flight_is_over() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().join("run");
     let config = FlightConfig { recording: true, ..FlightConfig::default() };
-    Flight::new(Box::new(Made::recorded(300)), config)
+    let choice = DetectChoice {
+        detector: "seer".to_owned(),
+        fingerprint: String::new(),
+        classes: vec!["car".to_owned(), "bus".to_owned()],
+        score_threshold: None,
+        every: 2,
+    };
+    let summary = Flight::new(Box::new(Made::recorded(300)), config)
         .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
+        .with_detector(choice, Seer::factory(&[], Duration::ZERO))
         .into_run(RunDirectory::create(&out).unwrap())
         .run()
         .unwrap();
+    let shown = summary.branch("detection recording").unwrap();
+    assert_eq!((shown.out, shown.failed), (300, 0));
     let bytes = std::fs::read(out.join(RECORDING)).unwrap();
     let footer = b"RRF2FOOT";
     assert!(

@@ -58,13 +58,13 @@ pub(crate) struct EvalDetectionArgs {
     pub(crate) data: PathBuf,
     #[command(flatten)]
     pub(crate) labels: LabelArgs,
-    /// The detector, an ONNX file
-    #[arg(long, value_name = "FILE", required_unless_present = "detections")]
+    /// The detector, an ONNX file; default: the one that comes with the program
+    #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
     /// Look at each image once, scaled down to the detector's input, without tiles at full resolution
-    #[arg(long, requires = "model")]
+    #[arg(long, conflicts_with = "detections")]
     pub(crate) whole: bool,
-    /// Instead of a detector, what one has found: a JSON array of image_id (number or name), category_id (as in the labels' files), bbox [x, y, width,
+    /// Instead of a detector, what one has found: a JSON array of image_id (number or name), category_id (as in the labels' files; where there is `category`, a class's name, it goes by that), bbox [x, y, width,
     /// height] in pixels, and score
     #[arg(long, value_name = "FILE", conflicts_with = "model")]
     pub(crate) detections: Option<PathBuf>,

@@ -8,8 +8,10 @@ use runtime::run::RunDirectory;
 use runtime::{Flight, FlightConfig};
 
 use crate::cli::DemoArgs;
-use crate::commands::run::{fly, output_config, own_truth};
+use crate::commands::run::{fly, looking, output_config, own_truth};
 use crate::commands::world::motion;
+use crate::detections::DetectionFilm;
+use crate::detector_file::DetectorFile;
 use crate::finish::Landed;
 use crate::logging::say;
 use crate::snapshots::Snapshots;
@@ -21,12 +23,25 @@ pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let config = FlightConfig { source_spec: SourceSpec::new(spec), ..output_config(&args.output)? };
     let source = datasets::open_ahead(&config.source_spec, WindowSpec::default())?;
     let (title, truth) = (source.info().name.clone(), own_truth(&source));
+    let detector = DetectorFile::for_flight(&args.detector)?;
     let run = RunDirectory::create(&args.out)?;
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));
+    let objects = Arc::new(Mutex::new(DetectionFilm::default()));
     let flight = Flight::new(Box::new(source), config).into_run(run.clone());
+    let flight = looking(flight, detector, &objects);
     let summary = fly(flight, Some(args.frames as usize), &snapshots)?;
     let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-    let (film, json) = (TargetFilm::default(), args.output.json);
-    Landed { title, run: &run, summary, truth, snapshots: &snapshots, film: &film, target_truth: None, json }
-        .finish()
+    let objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
+    Landed {
+        title,
+        run: &run,
+        summary,
+        truth,
+        snapshots: &snapshots,
+        film: &TargetFilm::default(),
+        target_truth: None,
+        objects: &objects,
+        json: args.output.json,
+    }
+    .finish()
 }

@@ -35,25 +35,32 @@ pub(super) struct RecordedDetections {
 
 impl RecordedDetections {
     /// Reads COCO's result files. Images and classes go by the names and numbers of `set`; `dropped` are the numbers of
-    /// classes that are not measured.
+    /// classes that are not measured. A row that names its class goes by that, as `map` renames it.
     ///
     /// # Errors
     /// Where the file can't be read or is of another set: an image or a class is not in it.
-    pub(super) fn read(path: &Path, set: &LabelSet, dropped: &BTreeSet<i64>) -> anyhow::Result<Self> {
+    pub(super) fn read(
+        path: &Path,
+        set: &LabelSet,
+        dropped: &BTreeSet<i64>,
+        map: &ClassMap,
+    ) -> anyhow::Result<Self> {
         let ids = Ids::of(set);
+        let mut classes = set.classes.clone();
         let mut found: HashMap<String, Vec<FoundBox>> = HashMap::new();
         for of in DetectionResults::read(path)?.boxes {
             let id = ids.find(&of.image).with_context(|| path.display().to_string())?;
-            match set.category_ids.get(&of.category) {
-                Some(class) => {
-                    let (class, rectangle, score) = (*class as usize, of.rectangle, of.score);
-                    found.entry(id.to_owned()).or_default().push(FoundBox { class, rectangle, score });
-                }
-                None if dropped.contains(&of.category) => {}
-                None => bail!("{}: expected categories of the set, found {}", path.display(), of.category),
-            }
+            let class = match (&of.category_name, set.category_ids.get(&of.category)) {
+                (Some(name), _) => map.name_of(name).map(|name| index_of(name, &mut classes)),
+                (None, Some(class)) => Some(*class as usize),
+                (None, None) if dropped.contains(&of.category) => None,
+                _ => bail!("{}: expected categories of the set, found {}", path.display(), of.category),
+            };
+            let (rectangle, score) = (of.rectangle, of.score);
+            let found_box = class.map(|class| FoundBox { class, rectangle, score });
+            found.entry(id.to_owned()).or_default().extend(found_box);
         }
-        Ok(Self { classes: set.classes.clone(), found })
+        Ok(Self { classes, found })
     }
 }
 
@@ -71,6 +78,14 @@ impl DetectionSource for RecordedDetections {
     }
 }
 
+/// Where `name` is among `names`; it is added where it is new.
+fn index_of(name: &str, names: &mut Vec<String>) -> usize {
+    names.iter().position(|known| known == name).unwrap_or_else(|| {
+        names.push(name.to_owned());
+        names.len() - 1
+    })
+}
+
 /// A detector that looks at the images now.
 pub(super) struct RunningDetector {
     detector: Detector,
@@ -86,16 +101,7 @@ impl RunningDetector {
     /// Of boxes that `map` makes one class of, and that overlap by more than this, one stays.
     const MAX_IOU: f32 = 0.5;
 
-    /// Reads the detector in `model`, its classes renamed by `map`.
-    ///
-    /// # Errors
-    /// Where the file can't be read or holds no detector.
-    pub(super) fn open(model: &Path, whole: bool, map: &ClassMap) -> anyhow::Result<Self> {
-        let detector = Detector::open(model).with_context(|| model.display().to_string())?;
-        Ok(Self::new(detector, whole, map))
-    }
-
-    /// A detector as it is measured: also what it is not sure of counts.
+    /// `detector` as it is measured, its classes renamed by `map`: also what it is not sure of counts.
     pub(super) fn new(detector: Detector, whole: bool, map: &ClassMap) -> Self {
         let detector = detector.with_score_threshold(Self::SCORE_THRESHOLD);
         let detector = if whole { detector.with_tiling(Tiling::Whole) } else { detector };

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use crate::cli::{EvalDetectionArgs, LabelFormatArg};
 use crate::commands::detection_source::{DetectionSource, RecordedDetections, RunningDetector};
 use crate::commands::{ensure_replaceable, labels};
+use crate::detector_file::{BUILT_IN_NAME, DetectorFile};
 use crate::logging::{answer, say};
 use crate::progress::FrameProgress;
 
@@ -37,12 +38,12 @@ pub(super) fn eval_detection(args: &EvalDetectionArgs) -> anyhow::Result<ExitCod
 
 /// The detector that is to be measured, or what one has found.
 fn source(args: &EvalDetectionArgs, labelled: &Labelled) -> anyhow::Result<Box<dyn DetectionSource>> {
-    if let Some(model) = &args.model {
-        let map = args.labels.map.clone().unwrap_or_default();
-        return Ok(Box::new(RunningDetector::open(model, args.whole, &map)?));
+    let map = args.labels.map.clone().unwrap_or_default();
+    if let Some(detections) = &args.detections {
+        return Ok(Box::new(RecordedDetections::read(detections, &labelled.set, &labelled.dropped, &map)?));
     }
-    let detections = args.detections.as_deref().context("expected a detector, --model")?;
-    Ok(Box::new(RecordedDetections::read(detections, &labelled.set, &labelled.dropped)?))
+    let file = DetectorFile::open(args.model.as_deref())?;
+    Ok(Box::new(RunningDetector::new(file.detector()?, args.whole, &map)))
 }
 
 /// A set as it is to be measured.
@@ -202,8 +203,8 @@ impl Measured {
 
 fn page(args: &EvalDetectionArgs, set: &LabelSet, measured: &Measured) -> anyhow::Result<Report> {
     let measured_file = args.model.as_ref().or(args.detections.as_ref());
-    let name =
-        measured_file.and_then(|file| file.file_name()).unwrap_or_default().to_string_lossy().into_owned();
+    let name = measured_file.and_then(|file| file.file_name());
+    let name = name.map_or(BUILT_IN_NAME.into(), |name| name.to_string_lossy());
     let page = Report::new(format!("{name} on {}", args.data.display()));
     let page = page.subtitle(format!("{} images", set.images.len()));
     let page = measured.notes.iter().fold(page, Report::note).detection(measured.report.clone());

@@ -4,6 +4,7 @@ mod completions;
 mod data_check;
 mod demo;
 mod depth;
+mod detect;
 mod detection_source;
 mod doctor;
 mod eval_depth;
@@ -27,9 +28,7 @@ mod world;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-#[cfg(feature = "train")]
-use anyhow::Context;
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 
 #[cfg(feature = "train")]
 use crate::cli::TrainCommand;
@@ -61,6 +60,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Model(ModelCommand::Inspect(args)) => model_inspect::model_inspect(&args),
         Command::Model(ModelCommand::Quantize(args)) => model_quantize::model_quantize(&args),
         Command::Model(ModelCommand::Compare(args)) => model_compare::model_compare(&args),
+        Command::Detect(args) => detect::detect(&args),
         Command::Track(args) => track::track(&args),
         #[cfg(feature = "train")]
         Command::Train(TrainCommand::Detector(args)) => train_detector::train_detector(&args),
@@ -93,7 +93,6 @@ fn ensure_apart(input: &Path, out: &Path) -> anyhow::Result<()> {
 }
 
 /// Puts `bytes` in the place of the file at `path`: whole, or what was there stays.
-#[cfg(feature = "train")]
 fn replace_file(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
     let mut next = path.as_os_str().to_owned();
     next.push(".next");

@@ -12,6 +12,8 @@ use runtime::run::{RunDirectory, TRAJECTORY_KITTI};
 use crate::cli::ReplayArgs;
 use crate::commands::run::{cancel_on_signal, observer, own_target, own_truth};
 use crate::commands::{INCOMPLETE, ensure_apart};
+use crate::detections::DetectionFilm;
+use crate::detector_file::DetectorFile;
 use crate::finish::{Landed, Truth};
 use crate::logging::say;
 use crate::snapshots::Snapshots;
@@ -25,6 +27,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         Ok(Box::new(source) as Box<dyn Dataset>)
     })?;
     let title = format!("{}, replayed", replay.manifest().source.name);
+    let flown = replay.manifest().detect.as_ref().filter(|_| !args.no_detector);
+    let detector = flown.map(DetectorFile::as_flown).transpose()?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("replay"));
     ensure_apart(&args.run, &out)?;
     let run = RunDirectory::create(&out)?;
@@ -33,15 +37,31 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let film = Arc::new(Mutex::new(TargetFilm::default()));
     let replay =
         replay.observed_by(observer(None, &snapshots)).target_observed_by(TargetFilm::observer(&film));
+    let objects = Arc::new(Mutex::new(DetectionFilm::default()));
+    let replay = replay.detections_observed_by(DetectionFilm::observer(&objects));
+    let replay = match detector {
+        Some(detector) => replay.with_detector(detector),
+        None => replay,
+    };
     let summary = replay.cancelled_by(cancel_on_signal()?).run(run.clone())?;
     let likeness = likeness(&read(&args.run)?, &read(run.path())?);
     say(likeness.sentence());
     let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
     let film = film.lock().unwrap_or_else(PoisonError::into_inner);
-    let json = args.json;
-    Landed { title, run: &run, summary, truth, snapshots: &snapshots, film: &film, target_truth, json }
-        .finish()
-        .map(|code| if likeness == Likeness::Different { ExitCode::from(INCOMPLETE) } else { code })
+    let objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
+    let landed = Landed {
+        title,
+        run: &run,
+        summary,
+        truth,
+        snapshots: &snapshots,
+        film: &film,
+        target_truth,
+        objects: &objects,
+        json: args.json,
+    };
+    let code = landed.finish()?;
+    Ok(if likeness == Likeness::Different { ExitCode::from(INCOMPLETE) } else { code })
 }
 
 fn read(run: &Path) -> anyhow::Result<String> {

@@ -9,12 +9,14 @@ use datasets::{Dataset, SourceSpec, TargetTruth, WindowSpec};
 use runtime::graph::{CancelFlag, Schedule};
 use runtime::run::RunDirectory;
 use runtime::sinks::Progress;
-use runtime::stages::TargetChoice;
+use runtime::stages::{DetectChoice, DetectorFactory, TargetChoice};
 use runtime::{Flight, FlightConfig, FlightSummary, Viewer};
 use vo::{ScaleSample, ScaleSource};
 
 use crate::cli::{OutputArgs, RunArgs, ScaleArg};
 use crate::commands::{HUNG, ensure_apart};
+use crate::detections::DetectionFilm;
+use crate::detector_file::DetectorFile;
 use crate::finish::{Landed, Truth, truth_file};
 use crate::logging::say;
 use crate::progress::FrameProgress;
@@ -42,6 +44,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         config.vo.max_tracks = max_tracks as usize;
     }
     config.vo.scale = scale_source(&args.scale)?;
+    let detector = DetectorFile::for_flight(&args.detector)?;
     let source = datasets::open_ahead(&config.source_spec, config.window)?;
     let truth = match &args.gt {
         Some(path) => truth_file(path)?,
@@ -64,13 +67,39 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let run = RunDirectory::create(&args.out)?;
     let snapshots = Arc::new(Mutex::new(Snapshots::default()));
     let film = Arc::new(Mutex::new(TargetFilm::default()));
+    let objects = Arc::new(Mutex::new(DetectionFilm::default()));
     let flight = Flight::new(Box::new(source), config).into_run(run.clone());
-    let summary = fly(flight.target_observed_by(TargetFilm::observer(&film)), frame_count, &snapshots)?;
+    let flight = looking(flight, detector, &objects).target_observed_by(TargetFilm::observer(&film));
+    let summary = fly(flight, frame_count, &snapshots)?;
     let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
     let film = film.lock().unwrap_or_else(PoisonError::into_inner);
-    let json = args.output.json;
-    Landed { title, run: &run, summary, truth, snapshots: &snapshots, film: &film, target_truth, json }
-        .finish()
+    let objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
+    Landed {
+        title,
+        run: &run,
+        summary,
+        truth,
+        snapshots: &snapshots,
+        film: &film,
+        target_truth,
+        objects: &objects,
+        json: args.output.json,
+    }
+    .finish()
+}
+
+/// The flight with what looks for objects in it, if anything does; `film` sees what it finds.
+pub(super) fn looking(
+    flight: Flight,
+    detector: Option<(DetectChoice, DetectorFactory)>,
+    film: &Arc<Mutex<DetectionFilm>>,
+) -> Flight {
+    match detector {
+        Some((choice, factory)) => {
+            flight.with_detector(choice, factory).detections_observed_by(DetectionFilm::observer(film))
+        }
+        None => flight,
+    }
 }
 
 /// What tells the metres, with the samples read.

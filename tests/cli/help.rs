@@ -13,6 +13,9 @@ fn every_command_explains_itself() {
         ("demo", "--frames"),
         ("run", "KITTI sequence"),
         ("run", "--follow-at"),
+        ("run", "--detect-every"),
+        ("demo", "--no-detector"),
+        ("detect", "detections.json"),
         ("replay", "--out"),
         ("eval", "odometry"),
         ("eval odometry", "--align"),
@@ -49,7 +52,7 @@ fn every_command_explains_itself() {
 fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let script = Lab::new().kestrel(&format!("completions {shell}")).expect_code(0).stdout;
-        for word in ["kestrel", "run", "replay", "odometry", "max-frames"] {
+        for word in ["kestrel", "run", "replay", "odometry", "max-frames", "detect-every"] {
             assert!(script.contains(word), "{shell}: {word}");
         }
     }

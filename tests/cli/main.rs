@@ -6,6 +6,7 @@ mod bad_input;
 mod common;
 mod data_check;
 mod depth;
+mod detect;
 mod doctor;
 mod eval;
 mod eval_detection;

@@ -167,3 +167,34 @@ fn a_pipeline_is_a_live_source_that_ends() {
     let end = std::iter::repeat_with(|| source.next_frame()).take(10).any(|frame| matches!(frame, Ok(None)));
     assert!(end, "a camera that is gone is asked for ever");
 }
+
+#[test]
+fn what_is_written_can_be_read() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("drawn.mp4");
+    let picture = |index: usize| geometry::RgbImage::filled(64, 48, [20 + 20 * index as u8, 60, 200]);
+    let mut writer = crate::VideoWriter::create(&path, (64, 48), 12.5).unwrap();
+    (0..6).for_each(|index| writer.write(&picture(index)).unwrap());
+    let error = writer.write(&geometry::RgbImage::filled(64, 50, [0; 3])).unwrap_err().to_string();
+    assert!(
+        error.contains("(64, 48)") && error.contains("(64, 50)") && error.contains("drawn.mp4"),
+        "{error}"
+    );
+    drop(writer);
+    let mut source = open_path(&path).unwrap();
+    assert_eq!((source.info().frame_count, source.info().frame_rate), (Some(6), Some(12.5)));
+    for index in 0..6 {
+        let [r, g, b] = source.next_frame().unwrap().unwrap().rgb.unwrap().pixel(30, 20);
+        let expected = picture(index).pixel(30, 20);
+        let is_near = [r, g, b].iter().zip(expected).all(|(found, wanted)| found.abs_diff(wanted) < 14);
+        assert!(is_near, "{r} {g} {b} in frame {index}");
+    }
+}
+
+#[test]
+fn a_video_that_cannot_be_written_is_named() {
+    let folder = tempdir().unwrap();
+    let path = folder.path().join("nowhere/drawn.mp4");
+    let error = crate::VideoWriter::create(&path, (64, 48), 25.0).err().unwrap().to_string();
+    assert!(error.contains("nowhere/drawn.mp4"), "{error}");
+}

@@ -24,6 +24,8 @@ pub struct ResultBox {
     pub image: ImageKey,
     /// The number of its class in the truth's files.
     pub category: i64,
+    /// The name of its class, where the file has it.
+    pub category_name: Option<String>,
     /// Where, in pixels.
     pub rectangle: Rectangle,
     /// Confidence.
@@ -43,13 +45,16 @@ pub struct DetectionResults {
 struct Row {
     image_id: Value,
     category_id: i64,
+    #[serde(default)]
+    category: Option<String>,
     bbox: [f64; 4],
     score: f64,
 }
 
 impl DetectionResults {
     /// Reads a JSON array of `{"image_id", "category_id", "bbox": [x, y, width, height], "score"}`
-    /// (<https://cocodataset.org/#format-results>); an image may go by its name instead of a number.
+    /// (<https://cocodataset.org/#format-results>); an image may go by its name instead of a number, and `category` may name
+    /// the class.
     ///
     /// # Errors
     /// [`EvalError::Read`] where the file can't be read, [`EvalError::Row`] where it is something else,
@@ -88,7 +93,8 @@ impl Row {
             return Err(("a width and height of at least 0", format!("{width} and {height}")));
         }
         let rectangle = Rectangle::new(x, y, width, height);
-        Ok(ResultBox { image, category: self.category_id, rectangle, score: self.score })
+        let Self { category_id: category, category: category_name, score, .. } = self;
+        Ok(ResultBox { image, category, category_name, rectangle, score })
     }
 }
 
@@ -113,6 +119,11 @@ mod tests {
         assert_eq!(results.boxes[0].image, ImageKey::Number(7));
         assert_eq!(results.boxes[0].rectangle, Rectangle::new(1.0, 2.0, 3.0, 4.5));
         assert_eq!((&results.boxes[1].image, results.boxes[1].category), (&ImageKey::Name("a1".into()), 2));
+        assert_eq!(results.boxes[1].category_name, None);
+        let named = read(
+            r#"[{"image_id": 7, "category_id": 1, "category": "van", "bbox": [1, 2, 3, 4], "score": 0.5}]"#,
+        );
+        assert_eq!(named.unwrap().boxes[0].category_name.as_deref(), Some("van"));
         assert_eq!(read("[]").unwrap().boxes, []);
     }
 

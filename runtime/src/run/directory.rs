@@ -4,12 +4,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{
-    ADMITTED, FRAMES, MANIFEST, METRICS, ODOMETRY, RECORDING, REPORT, SCALE_SAMPLES, TARGET,
+    ADMITTED, DETECTIONS, FRAMES, MANIFEST, METRICS, ODOMETRY, RECORDING, REPORT, SCALE_SAMPLES, TARGET,
     TRAJECTORY_KITTI, TRAJECTORY_TUM,
 };
 use crate::RuntimeError;
 
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
     MANIFEST,
     TRAJECTORY_TUM,
     TRAJECTORY_KITTI,
@@ -17,6 +17,7 @@ const OURS: [&str; 11] = [
     SCALE_SAMPLES,
     ADMITTED,
     TARGET,
+    DETECTIONS,
     FRAMES,
     METRICS,
     RECORDING,
@@ -37,7 +38,7 @@ impl RunDirectory {
     /// [`RuntimeError::Occupied`] where the folder is no run but a file of ours is in it; [`RuntimeError::Io`].
     pub fn create(path: &Path) -> Result<Self, RuntimeError> {
         if path.join(MANIFEST).exists() {
-            keep(path)?;
+            keep_earlier(path)?;
         }
         if let Some(name) = OURS.into_iter().find(|name| path.join(name).symlink_metadata().is_ok()) {
             return Err(RuntimeError::Occupied { path: path.to_path_buf(), name });
@@ -65,7 +66,11 @@ impl RunDirectory {
     }
 }
 
-fn keep(path: &Path) -> Result<(), RuntimeError> {
+/// Renames the folder `path` to `path.1`, `path.2`, ... (the first that is free).
+///
+/// # Errors
+/// [`RuntimeError::Io`] where it can't be renamed.
+pub fn keep_earlier(path: &Path) -> Result<(), RuntimeError> {
     // `.` and `..` have no name to put a number behind.
     let whole = path.canonicalize().map_err(io_error("read", path))?;
     let name = whole.file_name().unwrap_or_default().to_string_lossy().into_owned();

@@ -12,7 +12,7 @@ use super::directory::io_error;
 use super::{MANIFEST, ScaleTable};
 use crate::RuntimeError;
 use crate::graph::Schedule;
-use crate::stages::{FollowStart, Pointer, TargetChoice};
+use crate::stages::{DetectChoice, FollowStart, Pointer, TargetChoice};
 
 /// All that a replay needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -29,6 +29,9 @@ pub struct Manifest {
     /// What was followed, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follow: Option<FollowTable>,
+    /// What looked for objects, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detect: Option<DetectTable>,
     /// What wrote this.
     pub versions: VersionsTable,
 }
@@ -98,6 +101,37 @@ pub struct FollowTable {
     /// When it was chosen.
     #[serde(flatten)]
     pub start: StartTable,
+}
+
+/// [`DetectChoice`] as a table.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct DetectTable {
+    /// File of the detector, or the name of one that comes with the program.
+    pub detector: String,
+    /// Tells its bytes from those of others.
+    pub fingerprint: String,
+    /// Names of its classes.
+    pub classes: Vec<String>,
+    /// Nothing was reported below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub score_threshold: Option<f32>,
+    /// It looked at every so manieth frame.
+    pub every: u64,
+}
+
+impl From<&DetectChoice> for DetectTable {
+    fn from(choice: &DetectChoice) -> Self {
+        let DetectChoice { detector, fingerprint, classes, score_threshold, every } = choice.clone();
+        Self { detector, fingerprint, classes, score_threshold, every }
+    }
+}
+
+impl DetectTable {
+    /// The choice, to be made again.
+    pub fn to_choice(&self) -> DetectChoice {
+        let Self { detector, fingerprint, classes, score_threshold, every } = self.clone();
+        DetectChoice { detector, fingerprint, classes, score_threshold, every }
+    }
 }
 
 /// [`Pointer`] as a key.
@@ -284,6 +318,22 @@ mod tests {
             let choice = TargetChoice { target, start };
             let text = toml::to_string(&FollowTable::from(&choice)).unwrap();
             let table: FollowTable = toml::from_str(&text).unwrap();
+            assert_eq!(table.to_choice(), choice, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_detector_survives_to_the_last_bit() {
+        for score_threshold in [None, Some(0.1 + 0.2)] {
+            let choice = DetectChoice {
+                detector: "a \"b\".onnx".to_owned(),
+                fingerprint: "00ff".to_owned(),
+                classes: vec!["car".to_owned(), "bus, red".to_owned()],
+                score_threshold,
+                every: 7,
+            };
+            let text = toml::to_string(&DetectTable::from(&choice)).unwrap();
+            let table: DetectTable = toml::from_str(&text).unwrap();
             assert_eq!(table.to_choice(), choice, "{text}");
         }
     }

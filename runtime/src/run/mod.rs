@@ -1,6 +1,7 @@
 //! The folder that a flight leaves behind.
 
 mod admitted;
+mod detections;
 mod directory;
 mod manifest;
 mod scale;
@@ -8,10 +9,12 @@ mod stored_frames;
 mod target;
 
 pub use admitted::{AdmittedRow, read_admitted};
-pub use directory::RunDirectory;
+pub(crate) use detections::{DETECTIONS_HEADER, detection_record};
+pub use detections::{DetectionOutcome, DetectionRow, read_detections};
+pub use directory::{RunDirectory, keep_earlier};
 pub use manifest::{
-    CameraTable, FlightTable, FollowTable, LensTable, Manifest, PointerTable, SourceTable, StartTable,
-    VersionsTable, VoTable,
+    CameraTable, DetectTable, FlightTable, FollowTable, LensTable, Manifest, PointerTable, SourceTable,
+    StartTable, VersionsTable, VoTable,
 };
 pub use scale::ScaleTable;
 pub(crate) use scale::write_scale_samples;
@@ -36,6 +39,9 @@ pub const ADMITTED: &str = "admitted.csv";
 /// One row per frame that the tracker took: `seq,stamp_ns,x,y,w,h,confidence,state`, boxes in pixels; state is `waiting` (for the
 /// choice), `confident`, `unsure`, `lost` or `restarted`.
 pub const TARGET: &str = "target.csv";
+/// For each frame that reached the detector, one row per object or one without: `seq,stamp_ns,class,score,x,y,w,h,id,state`, boxes in
+/// pixels; state is `found`, `nothing` (it looked), `passed` (it did not) or `restarted`.
+pub const DETECTIONS: &str = "detections.csv";
 /// The frames of a live flight.
 pub const FRAMES: &str = "frames";
 /// Everything that was counted.

@@ -1,6 +1,6 @@
 //! `target.csv`: where the target was thought to be, frame by frame.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt::{self, Display};
 use std::fs;
 use std::io::ErrorKind;
@@ -122,19 +122,30 @@ pub(crate) fn odometry_record(admitted: &[AdmittedRow]) -> BranchRecord {
     BranchRecord { restarted: restarted.map(|row| row.seq).collect(), ..BranchRecord::default() }
 }
 
-/// Which frames never reached the tracker of the recorded flight, and which restarted it. What lies behind the last row was not
-/// recorded: a full disk, a killed process.
+/// Which frames never reached the tracker of the recorded flight, and which restarted it.
 pub(crate) fn target_record(admitted: &[AdmittedRow], rows: &[TargetRow]) -> BranchRecord {
-    let restarted = rows.iter().filter(|row| row.outcome == TargetOutcome::Restarted).map(|row| row.seq);
-    let reached: BTreeSet<u64> = rows.iter().map(|row| row.seq).collect();
-    let last = reached.last().copied();
+    branch_record(admitted, rows.iter().map(|row| (row.seq, row.outcome == TargetOutcome::Restarted)))
+}
+
+/// The same of any branch, by the frames that reached it and whether each restarted it. What lies behind the last was not
+/// recorded: a full disk, a killed process.
+pub(super) fn branch_record(
+    admitted: &[AdmittedRow],
+    rows: impl Iterator<Item = (u64, bool)>,
+) -> BranchRecord {
+    let reached: BTreeMap<u64, bool> = rows.collect();
+    let last = reached.last_key_value().map(|(seq, _)| *seq);
     let let_in = admitted.iter().filter(|row| row.was_let_in()).map(|row| row.seq);
-    let dropped = let_in.filter(|seq| last.is_some_and(|last| *seq < last) && !reached.contains(seq));
-    BranchRecord { restarted: restarted.collect(), dropped: dropped.collect() }
+    let dropped = let_in.filter(|seq| last.is_some_and(|last| *seq < last) && !reached.contains_key(seq));
+    let dropped = dropped.collect();
+    let restarted = reached.iter().filter(|(_, restarts)| **restarts).map(|(seq, _)| *seq).collect();
+    BranchRecord { restarted, dropped }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn row(seq: u64, outcome: TargetOutcome) -> TargetRow {

@@ -1,5 +1,8 @@
 //! Where results leave the graph. Each is one file.
 
+#[cfg(feature = "viewer")]
+mod detection_view;
+mod detections;
 pub mod files;
 mod progress;
 mod recorder;
@@ -12,6 +15,9 @@ mod truth_fit;
 #[cfg(feature = "viewer")]
 mod viewer;
 
+#[cfg(feature = "viewer")]
+pub use detection_view::DetectionView;
+pub use detections::{DetectionObserver, DetectionSink, DetectionTally};
 pub use progress::{Observer, Progress, ProgressSink, Tally};
 pub use recorder::{Recorder, RecorderInput, RecorderSink};
 pub(crate) use recorder::{color_file, frame_file};

@@ -36,7 +36,7 @@ impl SharedStream {
     }
 
     /// The stream, where there is one.
-    fn get(&self) -> Option<RecordingStream> {
+    pub(super) fn get(&self) -> Option<RecordingStream> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).stream.clone()
     }
 

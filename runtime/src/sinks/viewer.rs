@@ -119,6 +119,7 @@ fn layout() -> Blueprint {
         plot("Inliers", "plots/inliers").into(),
         plot("State: 0 initialising, 1 lost, 2 tracking", "plots/state").into(),
         plot("Confidence of the target", "plots/confidence").into(),
+        plot("Objects at a look", "plots/objects").into(),
     ]);
     let left = Vertical::new([image.into(), plots.into()]).with_row_shares(vec![3.0, 2.0]);
     Blueprint::new(Horizontal::new([left.into(), world.into()]).with_column_shares(vec![1.0, 1.0]))

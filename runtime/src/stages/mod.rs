@@ -1,8 +1,12 @@
 //! The stages that do the work. Each is one file.
 
+mod detect;
 mod follow;
 mod odometry;
 
+pub use detect::{
+    DetectChoice, DetectStage, Detected, DetectorFactory, Found, IdentityMemory, Object, ObjectDetector,
+};
 pub use follow::{
     FollowStage, FollowStart, Followed, Follower, FollowerFactory, Pointer, Sight, TargetChoice, TargetMemory,
 };

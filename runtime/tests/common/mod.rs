@@ -5,9 +5,12 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use datasets::{Dataset, DatasetError, SourceInfo};
-use geometry::{BoundingBox, Frame, GrayImage, PinholeCamera, Se3, Timestamp, Track, TrackState};
+use detect::DetectError;
+use geometry::{BoundingBox, Detection, Frame, GrayImage, PinholeCamera, Se3, Timestamp, Track, TrackState};
 use kestrel_runtime::graph::{CancelFlag, Graph, Watch};
-use kestrel_runtime::stages::{Estimator, EstimatorFactory, Follower, FollowerFactory};
+use kestrel_runtime::stages::{
+    DetectorFactory, Estimator, EstimatorFactory, Follower, FollowerFactory, ObjectDetector,
+};
 use nalgebra::{Matrix6, Vector3, Vector6};
 use track::TrackError;
 use vo::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
@@ -170,6 +173,13 @@ pub struct Drifter {
 /// What a [`Drifter`] does once on a frame of that number.
 pub type Faults = Arc<Mutex<Vec<(u64, Injected)>>>;
 
+/// What is to happen on that frame, once.
+fn take_fault(faults: &Faults, seq: u64) -> Option<Injected> {
+    let mut faults = faults.lock().unwrap();
+    let found = faults.iter().position(|(at, _)| *at == seq);
+    found.map(|index| faults.remove(index).1)
+}
+
 /// Ways to fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Injected {
@@ -194,12 +204,7 @@ impl Follower for Drifter {
 
     fn update(&mut self, frame: &Frame) -> Result<Track, TrackError> {
         std::thread::sleep(self.period);
-        let fault = {
-            let mut faults = self.faults.lock().unwrap();
-            let found = faults.iter().position(|(seq, _)| *seq == frame.seq);
-            found.map(|index| faults.remove(index).1)
-        };
-        match fault {
+        match take_fault(&self.faults, frame.seq) {
             Some(Injected::Panic) => std::panic::resume_unwind(Box::new("injected")),
             Some(Injected::Error) => return Err(TrackError::NoTarget),
             Some(Injected::Stall) => std::thread::sleep(Duration::from_millis(400)),
@@ -211,5 +216,41 @@ impl Follower for Drifter {
         let state = if frame.seq % 10 == 9 { TrackState::Lost } else { TrackState::Confirmed };
         let confidence = 0.3 + 0.1 * (frame.seq % 7) as f32;
         Ok(Track { id: 0, stamp: frame.stamp, bounding_box: *at, confidence, state })
+    }
+}
+
+/// A detector whose boxes depend on the frame's pixels and on nothing else.
+pub struct Seer {
+    faults: Faults,
+    period: Duration,
+}
+
+impl Seer {
+    /// A factory of detectors that fail once as `faults` say, and need `period` for a look.
+    pub fn factory(faults: &[(u64, Injected)], period: Duration) -> DetectorFactory {
+        let faults = Faults::new(Mutex::new(faults.to_vec()));
+        Arc::new(move || Ok(Box::new(Self { faults: Arc::clone(&faults), period })))
+    }
+}
+
+impl ObjectDetector for Seer {
+    fn detect(&mut self, frame: &Frame) -> Result<Vec<Detection>, DetectError> {
+        std::thread::sleep(self.period);
+        match take_fault(&self.faults, frame.seq) {
+            Some(Injected::Panic) => std::panic::resume_unwind(Box::new("injected")),
+            Some(Injected::Error) => {
+                return Err(DetectError::Description { expected: "luck", found: "none".to_owned() });
+            }
+            Some(Injected::Stall) => std::thread::sleep(Duration::from_millis(400)),
+            None => {}
+        }
+        let sum: u32 = frame.gray.as_slice().iter().map(|v| u32::from(*v)).sum();
+        let count = sum as usize % 3;
+        let found = |at: usize| Detection {
+            bounding_box: BoundingBox::new(1.0 + 5.0 * at as f32 + (sum % 7) as f32 * 0.1, 3.0, 4.0, 4.0),
+            class_id: at as u32,
+            score: 0.9 - 0.1 * at as f32,
+        };
+        Ok((0..count).map(found).collect())
     }
 }

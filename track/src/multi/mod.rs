@@ -43,6 +43,8 @@ pub struct MultiTracker {
     extractor: Extractor,
     tracks: Vec<Followed>,
     next_id: u64,
+    /// The tracks that the detections of the last update went to.
+    identities: Vec<Option<u64>>,
 }
 
 /// A track with what is needed to go on with it.
@@ -74,7 +76,43 @@ const LEAST_VISIBLE: f32 = 0.5;
 impl MultiTracker {
     /// Without any track.
     pub fn new(config: MultiTrackerConfig) -> Self {
-        Self { config, extractor: Extractor::default(), tracks: Vec::new(), next_id: 0 }
+        Self {
+            config,
+            extractor: Extractor::default(),
+            tracks: Vec::new(),
+            next_id: 0,
+            identities: Vec::new(),
+        }
+    }
+
+    /// Begins to count identities at `id`, to go on where another tracker ended.
+    pub fn with_first_id(self, id: u64) -> Self {
+        Self { next_id: id, ..self }
+    }
+
+    /// The identity that the next new object will have.
+    pub fn next_id(&self) -> u64 {
+        self.next_id
+    }
+
+    /// The identities of the detections that the last [`update`](Self::update) was given, in their order; `None` for those that it
+    /// passed over.
+    pub fn identities(&self) -> &[Option<u64>] {
+        &self.identities
+    }
+
+    /// The objects that were seen when a detector looked last, where they are in `frame`, the last that was taken; with their classes.
+    pub fn seen(&self, frame: &Frame) -> impl Iterator<Item = (Track, u32)> {
+        let image = frame.size();
+        let is_seen = move |track: &&Followed| track.absence == 0 && track.is_in_view(image);
+        self.tracks.iter().filter(is_seen).map(|track| (track.report(frame), track.class_id))
+    }
+
+    /// Takes the next frame without detections, because nobody looked: boxes move on, and none counts as unseen for it.
+    pub fn coast(&mut self, motion: Option<&ImageMotion>) {
+        for track in &mut self.tracks {
+            track.motion.predict(motion);
+        }
     }
 
     /// Takes the next frame with what was detected in it, in its pixels, and how the camera moved the image since the last
@@ -91,13 +129,16 @@ impl MultiTracker {
             track.is_joined = false;
         }
         let seen = self.look(frame, detections);
-        let mut is_taken = vec![false; seen.len()];
+        let mut taken_by = vec![None; seen.len()];
         // Confirmed tracks choose first, so that a passing false alarm can't take what is theirs.
         for confirmed in [true, false] {
-            self.join(&seen, &mut is_taken, confirmed);
+            self.join(&seen, &mut taken_by, confirmed);
         }
-        for ((detection, appearance), _) in seen.into_iter().zip(is_taken).filter(|(_, is_taken)| !is_taken) {
-            self.begin(&detection, appearance);
+        self.identities.clear();
+        self.identities.resize(detections.len(), None);
+        for (sight, taken_by) in seen.into_iter().zip(taken_by) {
+            let index = sight.index;
+            self.identities[index] = taken_by.or_else(|| Some(self.begin(sight)));
         }
         let image = frame.size();
         let longest = self.config.longest_absence;
@@ -106,74 +147,88 @@ impl MultiTracker {
     }
 
     /// The detections that can be used, each with its look.
-    fn look(&mut self, frame: &Frame, detections: &[Detection]) -> Vec<(Detection, Option<Appearance>)> {
+    fn look(&mut self, frame: &Frame, detections: &[Detection]) -> Vec<Sight> {
         let (width, height) = frame.size();
-        let usable = |found: &&Detection| {
+        let usable = |(_, found): &(usize, &Detection)| {
             let is_box = found.bounding_box.is_valid() && found.bounding_box.clipped(width, height).is_some();
             is_box && found.score >= self.config.least_score
         };
         let (uses, extractor) = (self.config.appearance, &mut self.extractor);
-        let usable = detections.iter().filter(usable);
+        let usable = detections.iter().enumerate().filter(usable);
         let mut look = |of: &BoundingBox| uses.then(|| Appearance::new(extractor, frame, of));
-        usable.map(|found| (found.clone(), look(&found.bounding_box))).collect()
+        let sight = |(index, found): (usize, &Detection)| Sight {
+            index,
+            detection: found.clone(),
+            appearance: look(&found.bounding_box),
+        };
+        usable.map(sight).collect()
     }
 
     /// Gives what was seen to the tracks that are, or are not yet, confirmed.
-    fn join(&mut self, seen: &[(Detection, Option<Appearance>)], is_taken: &mut [bool], confirmed: bool) {
-        let free: Vec<_> = (0..seen.len()).filter(|i| !is_taken[*i]).collect();
+    fn join(&mut self, seen: &[Sight], taken_by: &mut [Option<u64>], confirmed: bool) {
+        let free: Vec<_> = (0..seen.len()).filter(|i| taken_by[*i].is_none()).collect();
         let mut tracks: Vec<_> = self
             .tracks
             .iter_mut()
             .filter(|track| track.is_confirmed == confirmed && !track.is_joined)
             .collect();
         let costs = Costs::from_fn(tracks.len(), free.len(), |track, i| {
-            let (detection, appearance) = &seen[free[i]];
-            tracks[track].cost(detection, appearance.as_ref()).unwrap_or(f64::INFINITY)
+            tracks[track].cost(&seen[free[i]]).unwrap_or(f64::INFINITY)
         });
         for (track, assigned) in tracks.iter_mut().zip(costs.assign()) {
             track.is_joined = true;
             match assigned {
                 Some(i) => {
-                    is_taken[free[i]] = true;
-                    let (detection, appearance) = &seen[free[i]];
-                    track.see(detection, appearance.as_ref(), self.config.confirming_hits);
+                    taken_by[free[i]] = Some(track.id);
+                    track.see(&seen[free[i]], self.config.confirming_hits);
                 }
                 None => track.absence += 1,
             }
         }
     }
 
-    fn begin(&mut self, detection: &Detection, appearance: Option<Appearance>) {
+    /// Begins a track; its identity.
+    fn begin(&mut self, seen: Sight) -> u64 {
+        let id = self.next_id;
         self.tracks.push(Followed {
-            id: self.next_id,
-            class_id: detection.class_id,
-            motion: MovingBox::new(&detection.bounding_box),
-            appearance,
-            score: detection.score,
+            id,
+            class_id: seen.detection.class_id,
+            motion: MovingBox::new(&seen.detection.bounding_box),
+            appearance: seen.appearance,
+            score: seen.detection.score,
             hits: 1,
             absence: 0,
             is_confirmed: self.config.confirming_hits <= 1,
             is_joined: true,
         });
         self.next_id += 1;
+        id
     }
 }
 
+/// A detection that can be used.
+struct Sight {
+    /// Among those that were given.
+    index: usize,
+    detection: Detection,
+    appearance: Option<Appearance>,
+}
+
 impl Followed {
-    /// What it costs to take `detection` for this object; `None` where it can't be.
-    fn cost(&self, detection: &Detection, appearance: Option<&Appearance>) -> Option<f64> {
+    /// What it costs to take what was seen for this object; `None` where it can't be.
+    fn cost(&self, Sight { detection, appearance, .. }: &Sight) -> Option<f64> {
         let distance = self.motion.squared_distance(&detection.bounding_box);
         let overlap = self.motion.bounding_box().iou(&detection.bounding_box);
         if detection.class_id != self.class_id || !(distance <= GATE || overlap >= OVERLAP_GATE) {
             return None;
         }
         let likeness =
-            self.appearance.as_ref().zip(appearance).map_or(1.0, |(own, other)| own.likeness(other));
+            self.appearance.as_ref().zip(appearance.as_ref()).map_or(1.0, |(own, other)| own.likeness(other));
         let cost = (distance / GATE).min(1.0) + (1.0 - overlap) + APPEARANCE_WEIGHT * (1.0 - likeness);
         Some(f64::from(cost))
     }
 
-    fn see(&mut self, detection: &Detection, appearance: Option<&Appearance>, confirming_hits: u32) {
+    fn see(&mut self, Sight { detection, appearance, .. }: &Sight, confirming_hits: u32) {
         self.motion.update(&detection.bounding_box);
         if let (Some(own), Some(seen)) = (&mut self.appearance, appearance) {
             own.update(seen);
@@ -184,11 +239,15 @@ impl Followed {
         self.is_confirmed |= self.hits >= confirming_hits;
     }
 
-    fn goes_on(&self, longest_absence: u32, (width, height): (usize, usize)) -> bool {
+    fn goes_on(&self, longest_absence: u32, image: (usize, usize)) -> bool {
         let longest = if self.is_confirmed { longest_absence } else { TENTATIVE_ABSENCE };
+        self.absence == 0 || (self.absence <= longest && self.is_in_view(image))
+    }
+
+    fn is_in_view(&self, (width, height): (usize, usize)) -> bool {
         let predicted = self.motion.bounding_box();
         let visible = predicted.clipped(width, height).map_or(0.0, |inside| inside.area() / predicted.area());
-        self.absence == 0 || (self.absence <= longest && visible >= LEAST_VISIBLE)
+        visible >= LEAST_VISIBLE
     }
 
     fn report(&self, frame: &Frame) -> Track {

@@ -188,3 +188,65 @@ fn nonsense_is_passed_over() {
     let motion = ImageMotion::from_shift(f32::NAN, f32::NAN);
     assert_eq!(tracker.update(&blank(2), &[found(50.0, 50.0)], Some(&motion)).len(), 1);
 }
+
+/// The camera pans by so many pixels a frame over a still scene, and everything is detected.
+const PAN: f32 = 9.0;
+
+fn panned(seq: usize) -> (Frame, Vec<Detection>) {
+    let shift = PAN * seq as f32;
+    let gray = GrayImage::filled(320, 240, [90]);
+    let camera = PinholeCamera::from_horizontal_fov(320, 240, 1.2).unwrap();
+    let stamp = Timestamp::from_nanos(seq as i64);
+    let frame = Frame { stamp, seq: seq as u64, gray: Arc::new(gray), rgb: None, camera: Arc::new(camera) };
+    let at = |x: f32, class_id| Detection {
+        bounding_box: BoundingBox::new(x - shift, 100.0, 14.0, 10.0),
+        class_id,
+        score: 0.8,
+    };
+    (frame, vec![at(250.0, 0), at(-500.0, 1), at(290.0, 1)])
+}
+
+#[test]
+fn objects_are_carried_on_between_looks_and_known_again() {
+    let config =
+        MultiTrackerConfig { confirming_hits: 1, appearance: false, ..MultiTrackerConfig::default() };
+    let mut tracker = MultiTracker::new(config).with_first_id(5);
+    for seq in 0..17 {
+        let (frame, detections) = panned(seq);
+        if seq % 8 == 0 {
+            tracker.update(&frame, &detections, None);
+            assert_eq!(tracker.identities(), [Some(5), None, Some(6)], "frame {seq}");
+        } else {
+            tracker.coast(None);
+        }
+        let seen: Vec<_> = tracker.seen(&frame).collect();
+        assert_eq!(
+            seen.iter().map(|(track, class)| (track.id, *class)).collect::<Vec<_>>(),
+            [(5, 0), (6, 1)]
+        );
+        for ((track, _), truth) in seen.iter().zip([&detections[0], &detections[2]]) {
+            let (x, y) = track.bounding_box.center();
+            let (true_x, true_y) = truth.bounding_box.center();
+            // Speeds are known from the second look on.
+            let is_near = (x - true_x).hypot(y - true_y) < 12.0;
+            assert!(is_near || seq < 8, "frame {seq}: {track:?}, not {truth:?}");
+        }
+    }
+    assert_eq!(tracker.next_id(), 7);
+}
+
+#[test]
+fn what_leaves_the_image_between_looks_is_not_shown() {
+    let mut tracker = MultiTracker::new(MultiTrackerConfig::default());
+    let frame = panned(0).0;
+    let at =
+        |x: f32| [Detection { bounding_box: BoundingBox::new(x, 99.0, 20.0, 10.0), class_id: 0, score: 0.8 }];
+    for x in [40.0, 30.0, 20.0] {
+        tracker.update(&frame, &at(x), None);
+    }
+    let seen = [1, 2, 3, 4, 5].map(|_| {
+        tracker.coast(None);
+        tracker.seen(&frame).count()
+    });
+    assert!(seen[0] == 1 && seen[4] == 0, "{seen:?}");
+}
