@@ -397,7 +397,7 @@ mod tests {
         let is_norm = |layer: &&Layer| layer.op == Op::BatchNorm;
         let norms: Vec<&Layer> = architecture.layers().iter().filter(is_norm).collect();
         for norm in &norms {
-            let set = |part: &str, value: f32| {
+            let mut set = |part: &str, value: f32| {
                 weights.values.get_mut(&format!("{}.{part}", norm.name)).unwrap().fill(value);
             };
             [("gamma", 1.0), ("mean", 0.0), ("variance", 1.0 - BATCH_NORM_EPSILON)].map(|(p, v)| set(p, v));

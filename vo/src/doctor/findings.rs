@@ -228,8 +228,9 @@ enum State {
 fn planar_share(sights: &[Sight], view: &View, motions: &Motions) -> Option<f64> {
     let limits = view.limits();
     let farthest = |first: usize| {
-        let suited = motions.from(first).filter(|(_, m)| limits.is_moving(m) && m.most_px <= limits.most_px);
-        suited.last().map(|(step, _)| (first, first + step))
+        let mut suited =
+            motions.from(first).filter(|(_, m)| limits.is_moving(m) && m.most_px <= limits.most_px);
+        suited.next_back().map(|(step, _)| (first, first + step))
     };
     let pairs: Vec<(usize, usize)> = (0..sights.len()).filter_map(farthest).collect();
     let fits = evenly(&pairs).filter_map(|(first, second)| {
