@@ -37,7 +37,6 @@ fn nearest<'a>(depths: &'a [Image], image: &Image) -> Option<&'a Image> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::depth::{DepthFormat, depth_samples};
     use crate::world::{Motion, World, WorldConfig, export_tum};
 

@@ -25,7 +25,6 @@ pub(super) fn samples(folder: &Path) -> Result<Vec<DepthSample>, DatasetError> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use crate::depth::{DepthFormat, depth_samples};
     use crate::world::{Motion, World, WorldConfig, export_kitti};
 

@@ -400,7 +400,9 @@ mod tests {
             let mut set = |part: &str, value: f32| {
                 weights.values.get_mut(&format!("{}.{part}", norm.name)).unwrap().fill(value);
             };
-            [("gamma", 1.0), ("mean", 0.0), ("variance", 1.0 - BATCH_NORM_EPSILON)].map(|(p, v)| set(p, v));
+            for (part, value) in [("gamma", 1.0), ("mean", 0.0), ("variance", 1.0 - BATCH_NORM_EPSILON)] {
+                set(part, value);
+            }
         }
         let device = Device::flex().autodiff();
         let network = TrainableNetwork::new(Arc::clone(&architecture), &weights, &device).unwrap();
