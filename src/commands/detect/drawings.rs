@@ -10,7 +10,6 @@ use image::codecs::jpeg::JpegEncoder;
 use image::{ImageBuffer, Rgb};
 
 use super::inputs::{Input, Inputs};
-#[cfg(feature = "video")]
 use crate::logging::say;
 
 const JPEG_QUALITY: u8 = 90;
@@ -35,8 +34,10 @@ enum Film {
 
 impl Drawings {
     /// Pictures in `folder`, as many files as `inputs` are.
-    #[cfg_attr(not(feature = "video"), expect(unused_variables, reason = "every input becomes a picture"))]
     pub(super) fn new(folder: &Path, inputs: &Inputs) -> Self {
+        if cfg!(not(feature = "video")) && inputs.as_video().is_some() {
+            say("note: this build writes no videos; pictures are written instead");
+        }
         Self {
             folder: folder.to_owned(),
             #[cfg(feature = "video")]
