@@ -87,10 +87,8 @@ impl Window {
 pub(crate) struct Cutter {
     columns: Taps,
     rows: Taps,
-    /// A row of the window, scaled along: red, green, blue of each column.
-    row: Vec<[f32; 3]>,
-    /// Sums over the rows of a window that become one row of the input.
-    sum: Vec<[f32; 3]>,
+    /// Rows of the window that become one row of the input, summed: the channels of each column.
+    sum: Vec<f32>,
 }
 
 /// For each new value the first of the old ones that make it, and how much of each.
@@ -121,51 +119,37 @@ impl Cutter {
         }
         let [x, y, width, height] = window.area;
         let scaled = |length: usize| ((length as f32 * window.scale).round() as usize).clamp(1, size);
-        self.columns.prepare(width, scaled(width), window.scale);
-        self.rows.prepare(height, scaled(height), window.scale);
         let (new_width, new_height) = (scaled(width), scaled(height));
-        let mut held = None;
+        self.columns.prepare(width, new_width, window.scale);
+        self.rows.prepare(height, new_height, window.scale);
         for row in 0..new_height {
-            self.sum.clear();
-            self.sum.resize(new_width, [0.0; 3]);
             let (first, weights) = self.rows.of(row);
+            self.sum.clear();
             for (index, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
                 let source = y + (first + index).min(height - 1);
-                if held != Some(source) {
-                    scale_row(frame, source, [x, width], &self.columns, &mut self.row);
-                    held = Some(source);
-                }
-                for (sum, value) in self.sum.iter_mut().zip(&self.row) {
-                    (0..3).for_each(|channel| sum[channel] += weight * value[channel]);
-                }
+                let values = row_of(frame, source, [x, width]);
+                self.sum.resize(values.len(), 0.0);
+                self.sum.iter_mut().zip(values).for_each(|(sum, &value)| *sum += weight * f32::from(value));
             }
+            let channels = self.sum.len() / width;
             for channel in 0..3 {
                 let start = channel * plane + row * size;
                 let values = &mut input[start..start + new_width];
-                for (value, sum) in values.iter_mut().zip(&self.sum) {
-                    *value = sum[channel] * gain[channel] + shift[channel];
+                let of_channel =
+                    |at: usize| self.sum[at.min(width - 1) * channels + channel.min(channels - 1)];
+                for (to, value) in values.iter_mut().enumerate() {
+                    *value = self.columns.blend(to, of_channel) * gain[channel] + shift[channel];
                 }
             }
         }
     }
 }
 
-/// A row of the frame from column `x` on, `width` pixels of it, scaled by `taps`.
-fn scale_row(frame: &Frame, y: usize, [x, width]: [usize; 2], taps: &Taps, row: &mut Vec<[f32; 3]>) {
-    row.clear();
+/// The bytes of row `y` from column `x` on, `width` pixels of it.
+fn row_of(frame: &Frame, y: usize, [x, width]: [usize; 2]) -> &[u8] {
     match &frame.rgb {
-        Some(rgb) => {
-            let pixels = &rgb.row(y).as_chunks::<3>().0[x..x + width];
-            row.extend(
-                (0..taps.firsts.len()).map(|to| taps.blend(to, width, |at| pixels[at].map(f32::from))),
-            );
-        }
-        None => {
-            let pixels = &frame.gray.row(y)[x..x + width];
-            row.extend(
-                (0..taps.firsts.len()).map(|to| taps.blend(to, width, |at| [f32::from(pixels[at]); 3])),
-            );
-        }
+        Some(rgb) => &rgb.row(y)[3 * x..3 * (x + width)],
+        None => &frame.gray.row(y)[x..x + width],
     }
 }
 
@@ -199,13 +183,8 @@ impl Taps {
         (self.firsts[to], &self.weights[to * self.count..(to + 1) * self.count])
     }
 
-    fn blend(&self, to: usize, length: usize, pixel: impl Fn(usize) -> [f32; 3]) -> [f32; 3] {
+    fn blend(&self, to: usize, value: impl Fn(usize) -> f32) -> f32 {
         let (first, weights) = self.of(to);
-        let mut sums = [0.0; 3];
-        for (index, weight) in weights.iter().enumerate() {
-            let pixel = pixel((first + index).min(length - 1));
-            (0..3).for_each(|channel| sums[channel] += weight * pixel[channel]);
-        }
-        sums
+        weights.iter().enumerate().map(|(index, weight)| weight * value(first + index)).sum()
     }
 }

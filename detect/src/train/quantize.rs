@@ -1,7 +1,7 @@
 //! From what has learnt to what flies.
 
 use nn::NnError;
-use nn::quantize::{QuantizeOptions, Quantized, Quantizer};
+use nn::quantize::{QuantizeOptions, Quantized, Quantizer, RangeChoice};
 
 use super::batch::BatchMaker;
 
@@ -17,5 +17,7 @@ pub fn quantized(float: &[u8], batches: &BatchMaker, pieces: usize) -> Result<Qu
     for step in 0..pieces {
         quantizer.observe(&[maker.make(step).images])?;
     }
-    quantizer.finish(&QuantizeOptions::default())
+    // Objects are few and their values lie at the ends of the ranges: whatever cuts ends off for the sake of the many
+    // others makes them worse.
+    quantizer.finish(&QuantizeOptions { range: RangeChoice::MinMax, ..QuantizeOptions::default() })
 }
