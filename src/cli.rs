@@ -14,7 +14,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use geometry::BoundingBox;
 
-pub(crate) use depth::{CropArg, DepthArgs, DepthFormatArg, DoctorArgs, EvalDepthArgs, ScalingArg};
+pub(crate) use depth::{CropArg, DepthArgs, DepthFormatArg, EvalDepthArgs, ScalingArg};
 pub(crate) use detect::{DetectArgs, FlightDetectorArgs};
 pub(crate) use detection::{
     DataCheckArgs, DataCommand, EvalDetectionArgs, EvalVedaiArgs, LabelArgs, LabelFormatArg,
@@ -43,12 +43,11 @@ First steps:
   kestrel run flight.mp4 --out runs/flight      odometry on your own video
   kestrel run flight.mp4 --out runs/chase --follow 340,211   and follow what is there
   kestrel track flight.mp4 --box 320,200,40,22 --out boxes.txt  boxes only, of one target
-  kestrel doctor flight.mp4                     will it do to learn depth from?
   kestrel detect photos --out drawn             what is in these images, drawn
   kestrel eval odometry --gt a.txt --est b.txt  how good is a trajectory?
 
 Exit codes: 0 all is well; 1 an error; 2 the command was not understood; 3 the run ended but some of its frames or
-files are incomplete; 4 the doctor finds nothing to learn from; 70 a stage hung for good.";
+files are incomplete; 70 a stage hung for good.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -62,8 +61,6 @@ pub(crate) enum Command {
     Track(TrackArgs),
     /// See how far everything is, by a depth network: 16-bit depth images and coloured previews
     Depth(DepthArgs),
-    /// Will a video do to learn depth and motion from? A verdict with reasons, and the frames to take
-    Doctor(DoctorArgs),
     /// Find vehicles in images or in a video and draw them
     Detect(DetectArgs),
     /// Measure results against ground truth

@@ -25,7 +25,6 @@ fn every_command_explains_itself() {
         ("eval vedai", "annotation1024.csv"),
         ("eval depth", "kitti-object"),
         ("depth", "16-bit"),
-        ("doctor", "verdict"),
         ("data", "check"),
         ("data check", "List what is wrong"),
         ("model", "quantize"),

@@ -1,7 +1,6 @@
 //! Visual odometry: where the camera is and how far everything else, from images.
 //!
-//! The entry points are [`VisualOdometry::register_frame`] and [`DepthNetwork::predict`]; [`doctor`]
-//! says whether a video will do to learn from.
+//! The entry points are [`VisualOdometry::register_frame`] and [`DepthNetwork::predict`].
 
 mod affine;
 mod bundle;
@@ -9,7 +8,6 @@ mod config;
 mod corners;
 mod covariance;
 mod depth;
-pub mod doctor;
 mod error;
 mod estimator;
 mod features;

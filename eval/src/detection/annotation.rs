@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_surest_choose_their_place_first_and_no_label_hides_another_box() {
-        let row: Vec<_> = (0..12).map(|i| found(20.0 + 30.0 * f64::from(i), 100.0, 26.0, 0.4)).collect();
+        let row: Vec<_> = (0..30).map(|i| found(20.0 + 14.0 * f64::from(i), 100.0, 12.0, 0.4)).collect();
         let of = annotations(&[row, vec![found(500.0, 100.0, 26.0, 0.9)]].concat());
         assert_eq!((of[0].label.as_str(), of[0].short_label.as_str()), ("van 0.90", ".90"));
         let labels = labels(&of, 1.0, 2, 16, (960, 540));

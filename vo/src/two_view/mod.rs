@@ -5,12 +5,9 @@
 
 mod essential;
 mod homography;
-mod rotation;
 
 use geometry::Se3;
 use nalgebra::{Matrix3, Vector2, Vector3};
-
-pub(crate) use rotation::{best_rotation, parallax, rotation_of, turn_error};
 
 /// Where the first and the second view see the same point, on the plane `z = 1`.
 pub(crate) type Match = (Vector2<f64>, Vector2<f64>);
@@ -27,8 +24,6 @@ trait Model: Sized {
 
 /// Rounds of sample consensus: 0.99 sure of a clean sample of eight at 40 % outliers.
 const MAX_ROUNDS: usize = 300;
-/// Matches up to this many thresholds away from a plane say something about how rows of the image move.
-const NEAR_PLANE: f64 = 2.0;
 /// Fixed, so that the same frames give the same trajectory.
 const SEED: u64 = 0x6b65_7374_7265_6c00;
 
@@ -68,31 +63,6 @@ pub(crate) fn hypotheses(matches: &[Match], threshold: f64) -> Vec<Se3> {
         poses.extend(most_in_front(&homography.decompose(), matches));
     }
     poses
-}
-
-/// How well one plane explains what two views have in common.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct PlaneFit {
-    /// Share of the matches that a camera in motion explains, of a scene of any shape.
-    pub(crate) rigid_share: f64,
-    /// Share of the matches that it explains if the scene is flat.
-    pub(crate) plane_share: f64,
-    /// Where the second view sees a match, less where the flat scene would show it; for the matches that are near it.
-    pub(crate) residuals: Vec<(Match, Vector2<f64>)>,
-}
-
-/// Fits a plane, and any rigid scene, to matches; `None` where there are too few. `threshold` as in [`hypotheses`].
-pub(crate) fn fit_plane(matches: &[Match], threshold: f64) -> Option<PlaneFit> {
-    let essential = consensus::<essential::Essential>(matches, threshold)?;
-    let plane = consensus::<homography::Homography>(matches, threshold)?;
-    let share = |error: &dyn Fn(&Match) -> f64| {
-        matches.iter().filter(|m| error(m) < threshold * threshold).count() as f64 / matches.len() as f64
-    };
-    let plane_share = share(&|m| plane.squared_error(m));
-    let rigid_share = share(&|m| essential.squared_error(m)).max(plane_share);
-    let near = matches.iter().filter(|m| plane.squared_error(m) < (NEAR_PLANE * threshold).powi(2));
-    let residuals = near.filter_map(|m| Some((*m, m.1 - plane.transfer(&m.0)?))).collect();
-    Some(PlaneFit { rigid_share, plane_share, residuals })
 }
 
 /// The candidates under which nearly as many points lie in front of both views as under the best.
