@@ -7,6 +7,8 @@ mod follow;
 mod model;
 #[cfg(feature = "train")]
 mod train;
+#[cfg(feature = "train")]
+mod train_vo;
 
 use std::path::PathBuf;
 
@@ -25,6 +27,8 @@ pub(crate) use model::{
 };
 #[cfg(feature = "train")]
 pub(crate) use train::{TrainCommand, TrainDetectorArgs};
+#[cfg(feature = "train")]
+pub(crate) use train_vo::{RecipeArg, TrainVoArgs};
 
 /// Eyes for a drone with one camera: where am I, and how well do I know it?
 #[derive(Debug, Parser)]

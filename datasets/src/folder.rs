@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 use crate::calibration::{Calibration, choose_camera};
 use crate::open::Format;
-use crate::sequence::{Found, Image, ImageSequence, size_of, stamps};
+use crate::sequence::{ASSUMED_RATE_HZ, Found, Image, ImageSequence, even_stamp, size_of, stamps};
 use crate::{DatasetError, SourceSpec};
 
 pub(crate) const FORMAT: Format = Format {
@@ -26,13 +26,25 @@ fn open(spec: &SourceSpec) -> Result<ImageSequence, DatasetError> {
     let folder = spec.path();
     let paths = list_images(folder)?;
     let mut assumptions = Vec::new();
-    let stamps = stamps(paths.len(), first_existing(folder, TIMES).as_deref(), &mut assumptions)?;
+    let times = first_existing(folder, TIMES);
+    let mut stamps = stamps(paths.len(), times.as_deref(), &mut assumptions)?;
+    if let Some(numbers) = numbers(&paths).filter(|_| times.is_none()) {
+        // A number that is left out is a moment without an image.
+        stamps = numbers.iter().map(|number| even_stamp(number - numbers[0], ASSUMED_RATE_HZ)).collect();
+    }
     let size = size_of(paths.iter().map(PathBuf::as_path), folder)?;
     let own = || first_existing(folder, CALIBRATIONS).map(|path| Calibration::read(&path)).transpose();
     let camera = choose_camera(spec, own, size, &mut assumptions)?;
     let images = stamps.into_iter().zip(paths).map(|(stamp, path)| Image { stamp, path }).collect();
     let name = format!("images in {}", folder_name(folder));
     Ok(ImageSequence::new(Found { name, images, camera, assumptions, ground_truth: None }))
+}
+
+/// The numbers that the images are named by, where they have no other name; each is above the one before.
+fn numbers(paths: &[PathBuf]) -> Option<Vec<usize>> {
+    let number = |path: &PathBuf| path.file_stem()?.to_str()?.parse().ok();
+    let numbers: Vec<usize> = paths.iter().map(number).collect::<Option<_>>()?;
+    numbers.windows(2).all(|pair| pair[0] < pair[1]).then_some(numbers)
 }
 
 /// Last part of the folder's full path, also where it is given as `.`.
@@ -137,6 +149,16 @@ mod tests {
             (0..3).map(|_| source.next_frame().unwrap().unwrap().gray.pixel(0, 0)[0]).collect();
         assert_eq!(order, [20, 0, 10]);
         assert!(source.next_frame().unwrap().is_none());
+    }
+
+    #[test]
+    fn numbers_that_are_left_out_are_moments_without_an_image() {
+        let folder = tempdir().unwrap();
+        write_images(folder.path(), &["0000000007.png", "0000000008.png", "0000000011.png"]);
+        let mut source = open_source(&spec(folder.path())).unwrap();
+        let stamps: Vec<i64> =
+            (0..3).map(|_| source.next_frame().unwrap().unwrap().stamp.as_nanos()).collect();
+        assert_eq!(stamps, [0, 100_000_000, 400_000_000]);
     }
 
     #[test]

@@ -3,14 +3,16 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand, ValueEnum};
-use detect::network::Backbone;
+use nn::architecture::Backbone;
 
-use super::LabelArgs;
+use super::{LabelArgs, TrainVoArgs};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrainCommand {
     /// Train a detector on labelled images
     Detector(TrainDetectorArgs),
+    /// Train networks that see depth and motion on video, without labels
+    Vo(TrainVoArgs),
 }
 
 #[derive(Debug, Args)]
@@ -106,7 +108,7 @@ impl From<BackboneArg> for Backbone {
     }
 }
 
-fn multiple_of_32(text: &str) -> Result<usize, String> {
+pub(super) fn multiple_of_32(text: &str) -> Result<usize, String> {
     let number: usize = text.parse().map_err(|error| format!("{error}"))?;
     if number > 0 && number.is_multiple_of(32) {
         Ok(number)

@@ -22,6 +22,10 @@ mod run;
 mod track;
 #[cfg(feature = "train")]
 mod train_detector;
+#[cfg(feature = "train")]
+mod train_vo;
+#[cfg(feature = "train")]
+mod training;
 mod world;
 
 use std::path::{Path, PathBuf};
@@ -60,6 +64,8 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Track(args) => track::track(&args),
         #[cfg(feature = "train")]
         Command::Train(TrainCommand::Detector(args)) => train_detector::train_detector(&args),
+        #[cfg(feature = "train")]
+        Command::Train(TrainCommand::Vo(args)) => train_vo::train_vo(&args),
         Command::World(args) => world::world(&args),
         Command::Completions { shell } => completions::completions(shell),
     }

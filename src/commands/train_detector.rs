@@ -1,6 +1,5 @@
 //! `kestrel train detector`.
 
-mod curves;
 mod page;
 mod session;
 mod validation;
@@ -15,16 +14,17 @@ use anyhow::{Context, ensure};
 use datasets::labels::LabelSet;
 use detect::network::NetworkDescription;
 use detect::train::augment::{Augmentation, Picture};
-use detect::train::loss::{DetectionLoss, cpu};
+use detect::train::loss::DetectionLoss;
 use detect::train::{TrainConfig, Trainer, pictures, synthetic_pictures};
-use nn::train::{Checkpoint, tflite};
+use nn::train::{Checkpoint, cpu, tflite};
 use serde::Serialize;
 
 use crate::cli::TrainDetectorArgs;
+use crate::commands::training::{CHECKPOINT, CONFIGURATION};
 use crate::commands::{labels, name_of, replace_file};
 use crate::logging::say;
 use crate::progress::FrameProgress;
-use session::{CHECKPOINT, CONFIGURATION, Session};
+use session::Session;
 use validation::Validation;
 
 /// Feature maps of these strides find vehicles of 10 to 100 pixels.

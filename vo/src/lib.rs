@@ -1,6 +1,6 @@
 //! Visual odometry: where the camera is and how far everything else, from images.
 //!
-//! The entry points are [`VisualOdometry::register_frame`] and [`DepthNetwork::predict`].
+//! The entry points are [`VisualOdometry::register_frame`], [`DepthNetwork::predict`] and [`PoseNetwork::predict`].
 
 mod affine;
 mod bundle;
@@ -17,16 +17,21 @@ mod lens;
 mod map;
 mod median;
 mod motion;
+pub mod networks;
 mod odometry;
 mod patch;
+mod pose;
 mod pyramid;
 mod scale;
 mod tracking;
+#[cfg(feature = "train")]
+pub mod train;
 mod two_view;
 
 pub use config::VoConfig;
-pub use depth::{DepthDescription, DepthNetwork, DepthQuantity, PredictedDepth};
+pub use depth::{DepthDescription, DepthNetwork, DepthQuantity, OutputActivation, PredictedDepth};
 pub use error::VoError;
 pub use estimator::VisualOdometry;
 pub use odometry::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
+pub use pose::{PoseDescription, PoseNetwork};
 pub use scale::{DepthPrior, ScaleSample, ScaleSource};

@@ -1,10 +1,7 @@
 //! Batches, made while the network learns from the one before.
 
 use std::sync::Arc;
-use std::thread;
-use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, bounded};
 use fastrand::Rng;
 
 use super::assign::assign;
@@ -43,17 +40,6 @@ pub struct Batch {
     pub targets: BatchTargets,
 }
 
-/// Batches in order, made on a thread of its own.
-#[derive(Debug)]
-pub struct Loader {
-    batches: Receiver<Batch>,
-    /// How long the network has waited for batches.
-    pub waited: Duration,
-}
-
-/// Batches that lie ready.
-const AHEAD: usize = 2;
-
 impl BatchMaker {
     /// What the network sees in a step, one after the other.
     pub fn inputs(&self, step: usize) -> impl Iterator<Item = Canvas> {
@@ -77,24 +63,6 @@ impl BatchMaker {
             let assigned = assign(&self.levels, self.size, &canvas.targets);
             batch.targets.push(&priors, &assigned, &canvas.targets, self.classes);
         }
-        batch
-    }
-}
-
-impl Loader {
-    /// Begins to make the batches from step `first` on.
-    pub fn start(maker: BatchMaker, first: usize) -> Self {
-        let (sender, batches) = bounded(AHEAD);
-        // Ends with the first batch that nobody takes.
-        thread::spawn(move || (first..).all(|step| sender.send(maker.make(step)).is_ok()));
-        Self { batches, waited: Duration::ZERO }
-    }
-
-    /// The next batch; `None` where the thread that makes them is gone.
-    pub fn next_batch(&mut self) -> Option<Batch> {
-        let start = Instant::now();
-        let batch = self.batches.recv().ok();
-        self.waited += start.elapsed();
         batch
     }
 }

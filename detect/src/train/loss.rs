@@ -1,6 +1,6 @@
 //! How wrong a detector is.
 
-use burn::tensor::{Device, Int, Tensor, TensorData, activation};
+use burn::tensor::{Int, Tensor, TensorData, activation};
 use geometry::BoundingBox;
 use serde::{Deserialize, Serialize};
 
@@ -233,11 +233,6 @@ pub fn by_prior(maps: Vec<Tensor<4>>, numbers: usize) -> Tensor<2> {
 /// The value of a tensor of one number.
 pub(crate) fn scalar(tensor: &Tensor<1>) -> f32 {
     tensor.clone().into_data().try_to_vec::<f32>().ok().and_then(|v| v.first().copied()).unwrap_or(f32::NAN)
-}
-
-/// A device that computes gradients on this processor.
-pub fn cpu() -> Device {
-    Device::flex().autodiff()
 }
 
 #[cfg(test)]

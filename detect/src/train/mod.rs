@@ -3,17 +3,13 @@
 pub mod assign;
 pub mod augment;
 mod batch;
-mod best;
-mod initial;
 pub mod loss;
 mod pictures;
 mod quantize;
 mod synthetic;
 mod trainer;
 
-pub use batch::{Batch, BatchMaker, Loader};
-pub use best::Best;
-pub use initial::ForeignBackbone;
+pub use batch::{Batch, BatchMaker};
 pub use pictures::pictures;
 pub use quantize::quantized;
 pub use synthetic::synthetic_pictures;

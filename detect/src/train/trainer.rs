@@ -5,25 +5,30 @@ use std::sync::Arc;
 
 use burn::optim::{AdamWConfig, GradientsParams, ModuleOptimizer};
 use burn::tensor::{Device, Tensor, TensorData};
+use fastrand::Rng;
 use geometry::BoundingBox;
 use nn::architecture::{Architecture, ExportError, Weights, WeightsError};
 use nn::preprocess::{Colors, Preprocessing};
 use nn::train::tflite::TrainedConvolution;
-use nn::train::{Checkpoint, CheckpointError, LearningRate, MovingAverage, TrainableNetwork};
+use nn::train::{
+    Best, Checkpoint, CheckpointError, ForeignBackbone, LearningRate, MovingAverage, TrainableNetwork, adopt,
+};
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
 use super::augment::{Augmentation, Picture};
 use super::batch::{Batch, BatchMaker};
-use super::best::Best;
-use super::initial::{ForeignBackbone, adopt, first_weights};
 use super::loss::{DetectionLoss, by_prior, scalar};
 use crate::description::Description;
 use crate::network::NetworkDescription;
 use crate::priors::{Level, fit_priors};
 
 /// What the network's input has taken from it, and is divided by, when values are between 0 and 1.
-pub(super) const NORMALISATION: [f32; 2] = [0.5, 0.25];
+const NORMALISATION: [f32; 2] = [0.5, 0.25];
+/// How likely an untrained network takes a prior for an object: the many priors without one do not drown the few with one
+/// (Lin et al., Focal Loss, ICCV 2017, section 4.1).
+const FIRST_SCORE: f32 = 0.01;
+
 /// How a detector is trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
@@ -149,7 +154,7 @@ impl Trainer {
     /// [`TrainError::Backbone`] where it is another.
     pub fn with_backbone(self, trained: &[TrainedConvolution]) -> Result<Self, TrainError> {
         let mut weights = self.network.weights();
-        let layers = adopt(&mut weights, &self.architecture, trained)?;
+        let layers = adopt(&mut weights, &self.architecture, trained, NORMALISATION[1])?;
         let network = TrainableNetwork::new(Arc::clone(&self.architecture), &weights, &self.device)?;
         let average = MovingAverage::new(weights, self.config.average_decay);
         Ok(Self { network: network.with_folded_norm(&layers), average, ..self })
@@ -278,6 +283,19 @@ impl Trainer {
         let TrainConfig { learning_rate: peak, warm_up, steps, .. } = self.config;
         LearningRate { peak, final_share: 0.01, warm_up, steps }.at(self.step)
     }
+}
+
+/// Weights before any training: those that predict are small, and scores begin low.
+fn first_weights(architecture: &Architecture, seed: u64) -> Weights {
+    let mut weights = architecture.initial_weights(&mut Rng::with_seed(seed));
+    for (name, values) in &mut weights.values {
+        if name.contains("predict.weight") {
+            values.iter_mut().for_each(|value| *value *= 0.1);
+        } else if name.starts_with("scores") && name.ends_with("predict.bias") {
+            values.fill((FIRST_SCORE / (1.0 - FIRST_SCORE)).ln());
+        }
+    }
+    weights
 }
 
 fn optimizer(config: &TrainConfig) -> ModuleOptimizer {

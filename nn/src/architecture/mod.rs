@@ -1,11 +1,13 @@
 //! Networks as data: what they compute, without weights. One description makes the module that is trained (feature
 //! `train`) and the ONNX file that flies ([`Architecture::to_onnx`]), so that the two can't drift apart.
 
+mod backbone;
 mod builder;
 mod count;
 mod export;
 mod weights;
 
+pub use backbone::Backbone;
 pub use builder::Builder;
 pub use export::ExportError;
 pub use weights::{Parameter, Weights, WeightsError};

@@ -1,13 +1,26 @@
 //! Training: described networks as modules of burn, and what every trainer needs around them. Feature `train`.
 
+mod adopt;
 mod average;
+mod best;
 mod checkpoint;
 mod fused;
+mod loader;
 mod network;
 mod schedule;
 pub mod tflite;
 
+pub use adopt::{ForeignBackbone, adopt};
 pub use average::MovingAverage;
+pub use best::Best;
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use loader::Loader;
 pub use network::TrainableNetwork;
 pub use schedule::LearningRate;
+
+use burn::tensor::Device;
+
+/// The processor, with gradients.
+pub fn cpu() -> Device {
+    Device::flex().autodiff()
+}

@@ -92,6 +92,17 @@ impl TrainableNetwork {
         Ok(network)
     }
 
+    /// The same, its parameters numbered from `first` on instead of from 0: an optimiser of several networks tells them
+    /// apart by numbers. A network has as many as [`Architecture::parameters`].
+    pub fn numbered_from(self, first: u64) -> Self {
+        fn shifted<const D: usize>(of: Vec<Param<Tensor<D>>>, first: u64) -> Vec<Param<Tensor<D>>> {
+            let shift =
+                |of: Param<Tensor<D>>| Param::initialized(ParamId::from(of.id.val() + first), of.val());
+            of.into_iter().map(shift).collect()
+        }
+        Self { filters: shifted(self.filters, first), vectors: shifted(self.vectors, first), ..self }
+    }
+
     /// What it computes.
     pub fn architecture(&self) -> &Arc<Architecture> {
         &self.architecture

@@ -5,10 +5,8 @@ use eval::detection::{Rectangle, labelled_picture};
 use eval::{Figure, Plot, Report, SampleFrame};
 use geometry::RgbImage;
 
-use super::curves::Table;
+use crate::commands::training::{Table, mean, of_time, plot, time_figures};
 
-/// Points of a line that has a value for each step: single steps say little.
-const POINTS: usize = 200;
 /// Inputs in a row of the picture of what the network sees, and how much they are enlarged.
 const IN_A_ROW: usize = 4;
 const ENLARGED: usize = 2;
@@ -51,28 +49,11 @@ fn figures(table: &Table, best: Option<(f64, usize)>) -> Vec<Figure> {
     let of_best = best.map(|(figure, step)| {
         Figure::new("AP50, best", figure, "1").protocol(format!("COCO, held-out images, after {step} steps"))
     });
-    let time = |name: &str| table.column(name).iter().map(|(_, seconds)| seconds).sum::<f64>();
-    let (seconds, waited) = (time("seconds"), time("waited_seconds"));
-    let steps = table.steps();
-    let of_time = [
-        Figure::new("time a step", seconds / steps.max(1) as f64, "s")
-            .protocol("wall time without validation"),
-        Figure::new("waiting for images", 100.0 * waited / seconds.max(f64::MIN_POSITIVE), "%")
-            .protocol("share of the time of the steps"),
-    ];
-    of_best.into_iter().chain(of_time.map(|figure| figure.count(steps, "steps"))).collect()
+    of_best.into_iter().chain(time_figures(table)).collect()
 }
 
 /// Losses, what was measured, the learning rate and the time.
 fn plots(table: &Table) -> Vec<Plot> {
-    let mean = |column: &str, name: &str| (name.to_owned(), means(&table.column(column)));
-    let plot = |title: &str, y_label: &str, lines: Vec<(String, Vec<(f64, f64)>)>| Plot {
-        title: title.to_owned(),
-        x_label: "step".to_owned(),
-        y_label: y_label.to_owned(),
-        lines,
-        dots: false,
-    };
     let measured = |begins: &str, all: &str| {
         let columns =
             table.names().iter().filter(|name| *name == begins || name.starts_with(&format!("{begins} ")));
@@ -80,34 +61,12 @@ fn plots(table: &Table) -> Vec<Plot> {
             let name = column.strip_prefix(begins).map(str::trim).filter(|name| !name.is_empty());
             (name.unwrap_or(all).to_owned(), table.column(column))
         });
-        Plot {
-            dots: true,
-            ..plot(
-                &format!("{} on held-out images", begins.to_uppercase()),
-                &begins.to_uppercase(),
-                lines.collect(),
-            )
-        }
+        let title = format!("{} on held-out images", begins.to_uppercase());
+        Plot { dots: true, ..plot(&title, &begins.to_uppercase(), lines.collect()) }
     };
-    vec![
-        plot("Losses", "loss", vec![mean("class_loss", "scores"), mean("box_loss", "boxes")]),
-        measured("ap50", "mean of the sets"),
-        measured("ap", "mean of the sets"),
-        plot("Learning rate", "rate", vec![("rate".to_owned(), means(&table.column("learning_rate")))]),
-        plot(
-            "Time",
-            "s a step",
-            vec![mean("seconds", "whole step"), mean("waited_seconds", "waiting for images")],
-        ),
-    ]
-}
-
-/// Means over stretches of at most [`POINTS`].
-fn means(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
-    let stretch = points.len().div_ceil(POINTS).max(1);
-    let mean =
-        |of: &[(f64, f64)], axis: fn(&(f64, f64)) -> f64| of.iter().map(axis).sum::<f64>() / of.len() as f64;
-    points.chunks(stretch).map(|of| (mean(of, |p| p.0), mean(of, |p| p.1))).collect()
+    let losses = vec![mean(table, "class_loss", "scores"), mean(table, "box_loss", "boxes")];
+    let measured = [measured("ap50", "mean of the sets"), measured("ap", "mean of the sets")];
+    [plot("Losses", "loss", losses)].into_iter().chain(measured).chain(of_time(table)).collect()
 }
 
 /// Inputs of the network side by side, with their boxes.

@@ -6,27 +6,24 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use detect::train::augment::Picture;
-use detect::train::{BatchMaker, Loader, Losses, Trainer, quantized};
+use detect::train::{Batch, BatchMaker, Losses, Trainer, quantized};
 use eval::SampleFrame;
+use nn::train::Loader;
 
-use super::curves::{Curves, Row, Table};
 use super::page::Page;
 use super::validation::Validation;
 use crate::cli::TrainDetectorArgs;
 use crate::commands::replace_file;
+use crate::commands::training::{CHECKPOINT, CONFIGURATION, CURVES, Curves, PAGE, Row, Table};
 use crate::logging::say;
 use crate::progress::FrameProgress;
 
-/// All that it needs to go on.
-pub(super) const CHECKPOINT: &str = "checkpoint";
-/// What it was asked to do.
-pub(super) const CONFIGURATION: &str = "config.json";
 /// The averaged network as it is, as it was at its best, and that on bytes.
 const LATEST: &str = "detector.onnx";
 const BEST: &str = "best.onnx";
 const ON_BYTES: &str = "detector-int8.onnx";
-const CURVES: &str = "curves.csv";
-const PAGE: &str = "report.html";
+/// Names of the losses in the curves.
+const LOSSES: [&str; 2] = ["class_loss", "box_loss"];
 /// Inputs that the page shows.
 const INPUTS: usize = 8;
 /// Inputs that show what the values of a network range over.
@@ -54,7 +51,7 @@ impl<'a> Session<'a> {
         shown: Arc<[Picture]>,
     ) -> anyhow::Result<Self> {
         let figures = if validation.is_possible() { validation.figure_names() } else { Vec::new() };
-        let curves = Curves::open(&args.out.join(CURVES), trainer.steps_taken(), &figures)?;
+        let curves = Curves::open(&args.out.join(CURVES), trainer.steps_taken(), &LOSSES, &figures)?;
         let progress = FrameProgress::new(Some(args.steps as u64)).counting("step");
         let batches = trainer.batches(shown);
         Ok(Self { args, trainer, validation, curves, progress, batches, found: Vec::new() })
@@ -62,15 +59,16 @@ impl<'a> Session<'a> {
 
     /// Takes the steps that are left.
     pub(super) fn train(mut self) -> anyhow::Result<()> {
-        let mut loader = Loader::start(self.batches.clone(), self.trainer.steps_taken());
+        let batches = self.batches.clone();
+        let mut loader = Loader::start(self.trainer.steps_taken(), move |step| batches.make(step));
         let (start, first) = (Instant::now(), self.trainer.steps_taken());
         let mut mean = None;
         while !self.is_over() {
-            let row = self.step(&mut loader)?;
+            let (row, losses) = self.step(&mut loader)?;
             let follow = |mean: f32, new: f32| mean + 0.05 * (new - mean);
-            let smooth = mean.map_or(row.losses, |mean: Losses| Losses {
-                classes: follow(mean.classes, row.losses.classes),
-                boxes: follow(mean.boxes, row.losses.boxes),
+            let smooth = mean.map_or(losses, |mean: Losses| Losses {
+                classes: follow(mean.classes, losses.classes),
+                boxes: follow(mean.boxes, losses.boxes),
             });
             mean = Some(smooth);
             let (elapsed, waited, left) = (start.elapsed(), loader.waited, self.args.steps - row.step);
@@ -93,16 +91,17 @@ impl<'a> Session<'a> {
         self.args.patience.is_some_and(|patience| self.trainer.best().is_stale(patience))
     }
 
-    fn step(&mut self, loader: &mut Loader) -> anyhow::Result<Row> {
+    fn step(&mut self, loader: &mut Loader<Batch>) -> anyhow::Result<(Row, Losses)> {
         let (start, waited, learning_rate) = (Instant::now(), loader.waited, self.trainer.learning_rate());
         let batch = loader.next_batch().context("the thread that makes batches has ended")?;
         let losses = self.trainer.step(batch)?;
         let (step, time, waited) = (self.trainer.steps_taken(), start.elapsed(), loader.waited - waited);
         let is_due = step.is_multiple_of(self.args.validate_every) || self.trainer.is_done();
         let figures = if is_due && self.validation.is_possible() { self.validate()? } else { Vec::new() };
-        let row = Row { step, losses, learning_rate, time, waited, figures };
+        let of_step = vec![losses.classes, losses.boxes];
+        let row = Row { step, losses: of_step, learning_rate, time, waited, figures };
         self.curves.write(&row)?;
-        Ok(row)
+        Ok((row, losses))
     }
 
     /// Measures the averaged network, and keeps it where it is the best so far.

@@ -11,12 +11,13 @@ const KEY: &str = "kestrel.depth";
 /// ([`nn::preprocess::Preprocessing`]).
 ///
 /// ```
-/// use kestrel_vo::{DepthDescription, DepthQuantity};
+/// use kestrel_vo::{DepthDescription, DepthQuantity, OutputActivation};
 ///
 /// // SfMLearner: 10 * sigmoid + 0.01 is the inverse depth; the sigmoid is the network's last layer.
 /// let description = DepthDescription {
 ///     output: "disparity".to_owned(),
 ///     quantity: DepthQuantity::InverseDepth,
+///     activation: OutputActivation::None,
 ///     slope: 10.0,
 ///     offset: 0.01,
 ///     metres_per_unit: None,
@@ -29,11 +30,14 @@ const KEY: &str = "kestrel.depth";
 pub struct DepthDescription {
     /// Name of the output that is read, `[1, 1, height, width]`; others are left alone.
     pub output: String,
-    /// What `slope * output + offset` is.
+    /// What `slope * activation(output) + offset` is.
     pub quantity: DepthQuantity,
-    /// Factor of the output's values, not 0.
+    /// What is still to be done to the output's values.
+    #[serde(default)]
+    pub activation: OutputActivation,
+    /// Factor of them then, not 0.
     pub slope: f32,
-    /// Added to them.
+    /// Added to them then.
     pub offset: f32,
     /// Metres in one unit of depth; `None` where the network knows no scale, as one that learnt from a single camera.
     #[serde(default)]
@@ -48,6 +52,26 @@ pub enum DepthQuantity {
     InverseDepth,
     /// The distance along the optical axis.
     Depth,
+}
+
+/// What a network leaves to its reader.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OutputActivation {
+    /// Nothing.
+    #[default]
+    None,
+    /// The logistic function: eight bits hold logits of small and great values equally well.
+    Sigmoid,
+}
+
+impl OutputActivation {
+    pub(super) fn of(self, value: f32) -> f32 {
+        match self {
+            Self::None => value,
+            Self::Sigmoid => 1.0 / (1.0 + (-value).exp()),
+        }
+    }
 }
 
 impl DepthDescription {

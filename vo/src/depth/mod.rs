@@ -3,5 +3,6 @@
 mod description;
 mod network;
 
-pub use description::{DepthDescription, DepthQuantity};
+pub use description::{DepthDescription, DepthQuantity, OutputActivation};
+pub(crate) use network::colors;
 pub use network::{DepthNetwork, PredictedDepth};

@@ -1,5 +1,6 @@
 //! Frames to depth.
 
+use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
@@ -87,11 +88,8 @@ impl DepthNetwork {
     /// [`VoError::Network`] where a node in float fails.
     pub fn predict(&mut self, frame: &Frame) -> Result<PredictedDepth, VoError> {
         let (width, height) = frame.size();
-        let replicated =
-            frame.rgb.is_none().then(|| frame.gray.as_slice().iter().flat_map(|v| [*v; 3]).collect());
-        let replicated: Vec<u8> = replicated.unwrap_or_default();
-        let rgb = frame.rgb.as_ref().map_or(&*replicated, |rgb| rgb.as_slice());
-        let picture = Picture::new(width, height, rgb)?;
+        let rgb = colors(frame);
+        let picture = Picture::new(width, height, &rgb)?;
         for (index, values) in self.preprocessing.inputs(&self.inputs, &[picture]).iter().enumerate() {
             self.network.input(index).copy_from_slice(values);
         }
@@ -101,12 +99,20 @@ impl DepthNetwork {
 
     fn read_output(&self) -> PredictedDepth {
         let (width, height) = self.size;
-        let DepthDescription { slope, offset, quantity, metres_per_unit, .. } = self.description;
+        let DepthDescription { activation, slope, offset, quantity, metres_per_unit, .. } = self.description;
         let values = self.network.output(self.output);
         let known = |value: f32| if value.is_finite() && value > 0.0 { value } else { 0.0 };
-        let values =
-            DepthImage::from_fn(width, height, |x, y| [known(slope * values[y * width + x] + offset)]);
+        let value = |index: usize| known(slope * activation.of(values[index]) + offset);
+        let values = DepthImage::from_fn(width, height, |x, y| [value(y * width + x)]);
         PredictedDepth { values, quantity, metres_per_unit }
+    }
+}
+
+/// The colours of a frame, three values for each pixel; grey where it has none.
+pub(crate) fn colors(frame: &Frame) -> Cow<'_, [u8]> {
+    match &frame.rgb {
+        Some(rgb) => Cow::Borrowed(rgb.as_slice()),
+        None => frame.gray.as_slice().iter().flat_map(|&value| [value; 3]).collect(),
     }
 }
 
@@ -168,12 +174,14 @@ mod tests {
     use geometry::{PinholeCamera, RgbImage, Timestamp};
     use nn::architecture::{Builder, Convolution, Weights};
 
+    use super::super::OutputActivation;
     use super::*;
 
     fn description() -> DepthDescription {
         DepthDescription {
             output: "disparity".to_owned(),
             quantity: DepthQuantity::InverseDepth,
+            activation: OutputActivation::None,
             slope: 2.0,
             offset: 0.1,
             metres_per_unit: None,
@@ -232,6 +240,10 @@ mod tests {
         let predicted = network.predict(&frame(RgbImage::filled(16, 8, [51; 3]), false)).unwrap();
         assert_eq!((predicted.size(), predicted.is_metric()), ((8, 4), true));
         assert!((predicted.depth(16, 8).pixel(5, 5)[0] - 6.0).abs() < 1e-4);
+        let logistic = DepthDescription { activation: OutputActivation::Sigmoid, ..metric.clone() };
+        let mut network = DepthNetwork::read(&file(&logistic, 3, 2), Kernel::best()).unwrap();
+        let predicted = network.predict(&frame(RgbImage::filled(16, 8, [51; 3]), false)).unwrap();
+        assert!((predicted.depth(16, 8).pixel(5, 5)[0] - 30.0 / (1.0 + (-0.2_f32).exp())).abs() < 1e-3);
         let below = DepthDescription { offset: -5.0, ..metric };
         let mut network = DepthNetwork::read(&file(&below, 3, 2), Kernel::best()).unwrap();
         let predicted = network.predict(&frame(RgbImage::filled(16, 8, [51; 3]), false)).unwrap();

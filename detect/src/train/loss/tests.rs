@@ -1,5 +1,7 @@
 //! Losses against their definitions and against finite differences.
 
+use nn::train::cpu;
+
 use super::*;
 use crate::encode;
 use crate::priors::{Level, all_priors};

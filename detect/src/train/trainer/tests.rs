@@ -3,12 +3,12 @@
 use geometry::RgbImage;
 use nn::kernels::Kernel;
 
+use super::super::Losses;
 use super::super::augment::Target;
-use super::super::loss::cpu;
-use super::super::{Loader, Losses};
 use super::*;
 use crate::Detector;
-use crate::network::Backbone;
+use nn::architecture::Backbone;
+use nn::train::{Loader, cpu};
 
 fn config(steps: usize) -> TrainConfig {
     TrainConfig {
@@ -53,7 +53,8 @@ fn pictures() -> Arc<[Picture]> {
 }
 
 fn learn(trainer: &mut Trainer, pictures: &Arc<[Picture]>, steps: usize) -> Vec<Losses> {
-    let mut loader = Loader::start(trainer.batches(Arc::clone(pictures)), trainer.steps_taken());
+    let batches = trainer.batches(Arc::clone(pictures));
+    let mut loader = Loader::start(trainer.steps_taken(), move |step| batches.make(step));
     (0..steps).map(|_| trainer.step(loader.next_batch().unwrap()).unwrap()).collect()
 }
 

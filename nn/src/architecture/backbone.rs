@@ -1,6 +1,6 @@
 //! What looks at the image: published classifiers without their last layers.
 
-use nn::architecture::{Activation, Builder, Convolution, Value};
+use super::{Activation, Builder, Convolution, Value};
 use serde::{Deserialize, Serialize};
 
 /// A published classifier without its last layers.
@@ -96,9 +96,9 @@ impl Backbone {
         [Self::MobileNetV1, Self::MobileNetV2, Self::MobileNetV3Small, Self::SqueezeNet];
 
     /// Adds its layers to `network`, channels as a share `width` of the published ones; returns the last feature maps of
-    /// strides 4, 8, 16 and 32.
-    pub(crate) fn build(self, network: &mut Builder, width: f32) -> [Value; 4] {
-        let mut trunk = Trunk { stride: 1, x: network.input(), network, width, features: [None; 4] };
+    /// strides 2, 4, 8, 16 and 32. Its layers are the ones that [`Backbone::is_layer`] knows.
+    pub fn build(self, network: &mut Builder, width: f32) -> [Value; 5] {
+        let mut trunk = Trunk { stride: 1, x: network.input(), network, width, features: [None; 5] };
         match self {
             Self::MobileNetV1 => trunk.mobilenet_v1(),
             Self::MobileNetV2 => trunk.mobilenet_v2(),
@@ -107,6 +107,11 @@ impl Backbone {
         }
         let last = trunk.x;
         trunk.features.map(|feature| feature.unwrap_or(last))
+    }
+
+    /// Whether the layer of this name is one of a backbone's: what comes behind it must be called otherwise.
+    pub fn is_layer(name: &str) -> bool {
+        ["stem", "block", "fire", "last"].iter().any(|beginning| name.starts_with(beginning))
     }
 }
 
@@ -123,8 +128,8 @@ struct Trunk<'a> {
     width: f32,
     x: Value,
     stride: usize,
-    /// The last map of each stride: 4, 8, 16, 32.
-    features: [Option<Value>; 4],
+    /// The last map of each stride: 2, 4, 8, 16, 32.
+    features: [Option<Value>; 5],
 }
 
 impl Trunk<'_> {
@@ -132,7 +137,7 @@ impl Trunk<'_> {
     fn advance(&mut self, x: Value, stride: usize) {
         self.stride *= stride;
         self.x = x;
-        if let Some(slot) = [4, 8, 16, 32].iter().position(|&stride| stride == self.stride) {
+        if let Some(slot) = [2, 4, 8, 16, 32].iter().position(|&stride| stride == self.stride) {
             self.features[slot] = Some(x);
         }
     }
@@ -265,5 +270,40 @@ impl Trunk<'_> {
             self.network.convolution_norm(&name(&format!("expand{kernel}")), x, expanded, convolution, relu)
         });
         self.network.concat(&name("both"), &[one, three])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_backbone_makes_a_network_of_the_published_size() {
+        // Parameters of the published networks, without their classifiers.
+        for (backbone, published) in [(Backbone::MobileNetV1, 3_206_976), (Backbone::MobileNetV2, 1_811_712)]
+        {
+            let mut network = Builder::new(3);
+            let features = backbone.build(&mut network, 1.0);
+            let last = *features.last().unwrap();
+            let architecture = network.finish(&[("features", last)]);
+            let learnt = architecture.parameters();
+            let learnt = learnt.iter().filter(|p| !p.name.ends_with("mean") && !p.name.ends_with("variance"));
+            let count: usize = learnt.map(|p| p.shape.iter().product::<usize>()).sum();
+            assert_eq!(count, published, "{backbone:?}");
+        }
+    }
+
+    #[test]
+    fn names_tell_which_layers_are_a_backbones() {
+        for backbone in Backbone::ALL {
+            let mut network = Builder::new(3);
+            let features = backbone.build(&mut network, 0.5);
+            let architecture = network.finish(&[("features", features[4])]);
+            assert!(architecture.layers()[1..].iter().all(|layer| Backbone::is_layer(&layer.name)));
+            let sizes = architecture.sizes([64, 96]);
+            for (index, feature) in features.iter().enumerate() {
+                assert_eq!(sizes[feature.index()], [32 >> index, 48 >> index], "{backbone:?}");
+            }
+        }
     }
 }

@@ -33,7 +33,7 @@ impl Best {
     }
 
     /// As a checkpoint holds it.
-    pub(super) fn numbers(&self) -> BTreeMap<String, f64> {
+    pub fn numbers(&self) -> BTreeMap<String, f64> {
         let figure =
             self.figure.into_iter().flat_map(|(figure, step)| [(FIGURE, figure), (STEP, step as f64)]);
         let numbers = figure.chain([(WITHOUT_GAIN, self.without_gain as f64)]);
@@ -41,7 +41,7 @@ impl Best {
     }
 
     /// What [`Best::numbers`] has written; nothing from a checkpoint that knows of none.
-    pub(super) fn of(numbers: &BTreeMap<String, f64>) -> Self {
+    pub fn of(numbers: &BTreeMap<String, f64>) -> Self {
         let number = |name: &str| numbers.get(name).copied();
         Self {
             figure: number(FIGURE).zip(number(STEP).map(|step| step as usize)),

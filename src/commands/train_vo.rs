@@ -1,0 +1,132 @@
+//! `kestrel train vo`.
+
+mod page;
+mod session;
+mod sources;
+mod validation;
+
+use std::fs;
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, ensure};
+use nn::train::{cpu, tflite};
+use serde::Serialize;
+use vo::networks::{LightDepth, LightPose};
+use vo::train::{Augmentation, Clip, Recipe, TrainConfig, Trainer};
+
+use crate::cli::{RecipeArg, TrainVoArgs};
+use crate::commands::replace_file;
+use crate::commands::training::{CHECKPOINT, CONFIGURATION};
+use crate::logging::say;
+use session::Session;
+use validation::Validation;
+
+pub(super) fn train_vo(args: &TrainVoArgs) -> anyhow::Result<ExitCode> {
+    let config = config(args);
+    let clips: Arc<[Clip]> = sources::clips(&args.data, args)?.into();
+    let snippets: usize = clips.iter().map(|clip| clip.snippets.len()).sum();
+    say(&format!("{snippets} snippets of three frames from {} sources to learn from", clips.len()));
+    let validation = Validation::new(args)?;
+    let recipe = Setting { training: &config, clips: clips.iter().map(ClipSetting::of).collect() };
+    let trainer = trainer(args, config.clone(), &serde_json::to_string_pretty(&recipe)?, clips.len())?;
+    Session::new(args, trainer, validation, clips)?.train()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What decides the outcome, as it is written down: a training that goes on must have the same.
+#[derive(Serialize)]
+struct Setting<'a> {
+    #[serde(flatten)]
+    training: &'a TrainConfig,
+    clips: Vec<ClipSetting<'a>>,
+}
+
+/// What is learnt from.
+#[derive(Serialize)]
+struct ClipSetting<'a> {
+    name: &'a str,
+    frames: usize,
+    snippets: usize,
+    /// In pixels of the size that networks see.
+    focal: [f64; 2],
+    center: [f64; 2],
+}
+
+impl<'a> ClipSetting<'a> {
+    fn of(clip: &'a Clip) -> Self {
+        let (focal, center) = (clip.camera.focal(), clip.camera.center());
+        Self {
+            name: &clip.name,
+            frames: clip.frames.len(),
+            snippets: clip.snippets.len(),
+            focal: focal.into(),
+            center: center.into(),
+        }
+    }
+}
+
+fn config(args: &TrainVoArgs) -> TrainConfig {
+    TrainConfig {
+        depth: LightDepth { width: args.channels },
+        pose: LightPose,
+        size: [args.height, args.width],
+        batch: args.batch,
+        steps: args.steps,
+        learning_rate: args.learning_rate,
+        warm_up: (args.steps / 20).min(200),
+        average_decay: 0.998,
+        seed: args.seed,
+        augmentation: Augmentation::default(),
+        recipe: recipe(args),
+        inverse_depths: [0.01, 10.0],
+        learns_focal: args.learn_focal,
+    }
+}
+
+fn recipe(args: &TrainVoArgs) -> Recipe {
+    let recipe = match args.recipe {
+        RecipeArg::Sfmlearner => Recipe::sfmlearner(),
+        RecipeArg::Monodepth2 => Recipe::monodepth2(),
+        RecipeArg::Sc => Recipe::sc(),
+    };
+    Recipe {
+        ssim_share: args.ssim.unwrap_or(recipe.ssim_share),
+        smoothness_weight: args.smoothness.unwrap_or(recipe.smoothness_weight),
+        consistency_weight: args.consistency.unwrap_or(recipe.consistency_weight),
+        scales: args.scales.map_or(recipe.scales, usize::from),
+        ..recipe
+    }
+}
+
+/// The training as `setting` has it, anew or from its checkpoint.
+fn trainer(args: &TrainVoArgs, config: TrainConfig, setting: &str, clips: usize) -> anyhow::Result<Trainer> {
+    let checkpoint = args.out.join(CHECKPOINT);
+    let written = args.out.join(CONFIGURATION);
+    if args.resume {
+        let before = fs::read_to_string(&written).with_context(|| format!("{}", written.display()))?;
+        ensure!(before == setting, "expected the configuration of {}, found {setting}", written.display());
+        return Ok(Trainer::resume(config, clips, &checkpoint, cpu())?);
+    }
+    ensure!(
+        !checkpoint.exists(),
+        "expected a new folder, or --resume, found the checkpoint {}",
+        checkpoint.display()
+    );
+    let trainer = Trainer::new(config, clips, None, cpu())?;
+    let trainer = match &args.backbone_from {
+        Some(file) => {
+            with_backbone(trainer, file).with_context(|| format!("can't begin with {}", file.display()))?
+        }
+        None => trainer,
+    };
+    fs::create_dir_all(&args.out).with_context(|| format!("can't make {}", args.out.display()))?;
+    replace_file(&written, setting.as_bytes())?;
+    Ok(trainer)
+}
+
+/// A training whose backbone begins with the weights in a TensorFlow Lite file.
+fn with_backbone(trainer: Trainer, file: &Path) -> anyhow::Result<Trainer> {
+    Ok(trainer.with_backbone(&tflite::convolutions(&fs::read(file)?)?)?)
+}

@@ -1,0 +1,165 @@
+//! What a training has come to, measured on what it does not learn from.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::Context;
+use datasets::depth::{DepthFormat, DepthSample, depth_samples};
+use eval::depth::{DepthCrop, DepthPairs, DepthProtocol, DepthReport, DepthScaling};
+use nn::kernels::Kernel;
+use vo::DepthNetwork;
+use vo::train::{Batch, Clip, Losses, Trainer};
+
+use super::sources;
+use crate::cli::TrainVoArgs;
+use crate::logging::say;
+
+/// Snippets of each source that are measured on, and images with true depth, evenly spread.
+const SNIPPETS: usize = 24;
+const IMAGES: usize = 40;
+
+/// What is measured on.
+pub(super) struct Validation {
+    sources: Vec<HeldOut>,
+}
+
+/// One source.
+struct HeldOut {
+    name: String,
+    clips: Vec<Clip>,
+    /// Images whose true depth lies with it.
+    truth: Option<(DepthFormat, Vec<DepthSample>)>,
+}
+
+/// What was measured.
+pub(super) struct Validated {
+    /// By the name of each source: the loss, and the relative error of depth.
+    sources: Vec<(String, Option<f32>, Option<f64>)>,
+}
+
+impl Validation {
+    /// What `--validation` names.
+    pub(super) fn new(args: &TrainVoArgs) -> anyhow::Result<Self> {
+        let held_out = |path: &String| {
+            let truth = truth(Path::new(path));
+            let clips = sources::clips(std::slice::from_ref(path), args);
+            let clips = match (clips, &truth) {
+                (Ok(clips), _) => clips,
+                // Single images with true depth are no clip.
+                (Err(_), Some(_)) => Vec::new(),
+                (Err(error), None) => return Err(error),
+            };
+            let name = Path::new(path).file_name().map_or(path.clone(), |name| name.to_string_lossy().into());
+            if let Some((_, samples)) = &truth {
+                say(&format!("{path}: true depth of {} images", samples.len()));
+            }
+            Ok(HeldOut { name, clips, truth })
+        };
+        Ok(Self { sources: args.validation.iter().map(held_out).collect::<anyhow::Result<_>>()? })
+    }
+
+    /// Whether there is anything to measure on.
+    pub(super) fn is_possible(&self) -> bool {
+        !self.sources.is_empty()
+    }
+
+    /// What [`Validated::figures`] are of.
+    pub(super) fn figure_names(&self) -> Vec<String> {
+        let names = |source: &HeldOut| ["loss", "abs_rel"].map(|figure| format!("{figure} {}", source.name));
+        self.sources.iter().flat_map(names).collect()
+    }
+
+    /// Measures the averaged networks of `trainer`.
+    pub(super) fn run(&self, trainer: &Trainer) -> anyhow::Result<Validated> {
+        let onnx = trainer.depth_onnx()?;
+        let measure = |source: &HeldOut| {
+            let abs_rel = source.truth.as_ref().map(|(format, samples)| {
+                abs_rel(&onnx, *format, samples).with_context(|| source.name.clone())
+            });
+            Ok((source.name.clone(), source.loss(trainer)?, abs_rel.transpose()?))
+        };
+        Ok(Validated { sources: self.sources.iter().map(measure).collect::<anyhow::Result<_>>()? })
+    }
+
+    /// Snippets to be looked at: one of each clip that is measured on.
+    pub(super) fn samples(&self, trainer: &Trainer) -> Vec<(String, Batch)> {
+        let sample = |clip: &Clip| {
+            let batches = trainer.batches([clip.clone()].into());
+            (clip.name.clone(), batches.unchanged(&[clip.snippets.len() / 2]))
+        };
+        self.sources.iter().flat_map(|source| &source.clips).map(sample).collect()
+    }
+}
+
+impl HeldOut {
+    /// The mean loss over the clips.
+    fn loss(&self, trainer: &Trainer) -> anyhow::Result<Option<f32>> {
+        let mut evaluator = trainer.averaged()?;
+        let mut sums = Vec::new();
+        for clip in &self.clips {
+            let batches = trainer.batches([clip.clone()].into());
+            let chosen = evenly(clip.snippets.len(), SNIPPETS);
+            let losses =
+                chosen.chunks(batches.batch).map(|chosen| evaluator.losses(&batches.unchanged(chosen)));
+            sums.extend(losses.map(|losses: Losses| losses.sum()));
+        }
+        Ok((!sums.is_empty()).then(|| sums.iter().sum::<f32>() / sums.len() as f32))
+    }
+}
+
+/// `most` of `count` places, or all of them.
+fn evenly(count: usize, most: usize) -> Vec<usize> {
+    let chosen = count.min(most);
+    (0..chosen).map(|index| index * count / chosen).collect()
+}
+
+/// The images below `path` whose depth is known.
+fn truth(path: &Path) -> Option<(DepthFormat, Vec<DepthSample>)> {
+    let formats = [DepthFormat::World, DepthFormat::KittiObject, DepthFormat::Tum];
+    let mut read = formats.into_iter().filter_map(|format| Some((format, depth_samples(path, format).ok()?)));
+    read.next().map(|(format, samples)| {
+        let chosen = evenly(samples.len(), IMAGES);
+        (format, chosen.into_iter().map(|index| samples[index].clone()).collect())
+    })
+}
+
+/// The mean relative error of depths by the network `onnx`: each image scaled by its median for single images, all by the
+/// median of these for a sequence.
+fn abs_rel(onnx: &[u8], format: DepthFormat, samples: &[DepthSample]) -> anyhow::Result<f64> {
+    let (crop, scaling) = match format {
+        DepthFormat::KittiObject => (DepthCrop::Garg, DepthScaling::Image),
+        _ => (DepthCrop::None, DepthScaling::Sequence),
+    };
+    let protocol = DepthProtocol { crop, min_m: 1e-3, max_m: 80.0 }.checked()?;
+    let mut network = DepthNetwork::read(onnx, Kernel::best())?;
+    let look = |sample: &DepthSample| {
+        let frame = sample.frame()?;
+        let (width, height) = frame.size();
+        let predicted = network.predict(&frame)?.depth(width, height);
+        Ok(DepthPairs::new(&sample.truth(frame.size())?, &predicted, &protocol)?)
+    };
+    let pairs = samples.iter().map(look).collect::<anyhow::Result<Vec<DepthPairs>>>()?;
+    let names: Vec<String> = samples.iter().map(|sample| sample.name.clone()).collect();
+    let report = DepthReport::measure(&names, &protocol, |index| -> anyhow::Result<DepthPairs> {
+        Ok(pairs[index].clone())
+    })?;
+    Ok(report.errors.by(scaling).abs_rel)
+}
+
+impl Validated {
+    /// In the order of [`Validation::figure_names`].
+    pub(super) fn figures(&self) -> Vec<Option<f64>> {
+        self.sources.iter().flat_map(|(_, loss, abs_rel)| [loss.map(f64::from), *abs_rel]).collect()
+    }
+}
+
+impl fmt::Display for Validated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, (name, loss, abs_rel)) in self.sources.iter().enumerate() {
+            let loss = loss.map_or(String::new(), |loss| format!(" loss {loss:.4}"));
+            let abs_rel = abs_rel.map_or(String::new(), |error| format!(" abs rel {error:.3}"));
+            write!(f, "{}{name}:{loss}{abs_rel}", if index > 0 { "; " } else { "" })?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,288 @@
+//! Batches of snippets, each seen a little differently every time.
+
+use std::sync::Arc;
+
+use fastrand::Rng;
+use serde::{Deserialize, Serialize};
+
+use super::clip::Clip;
+
+/// What is done to snippets, to all three images alike.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Augmentation {
+    /// Images are enlarged by up to this factor, each axis by itself, and a piece of the old size is cut out (SfMLearner:
+    /// 1.15). 1 leaves them as they are.
+    pub scale: f32,
+    /// How much brightness, contrast and saturation of what networks see change, as shares; what losses compare keeps its
+    /// colours (Monodepth2: 0.2).
+    pub light: f32,
+    /// Whether every second snippet is mirrored.
+    pub mirror: bool,
+}
+
+impl Default for Augmentation {
+    fn default() -> Self {
+        Self { scale: 1.15, light: 0.2, mirror: true }
+    }
+}
+
+/// Makes batches: each is a function of the seed and its number alone, so that a training that goes on sees what it would
+/// have seen.
+#[derive(Clone, Debug)]
+pub struct BatchMaker {
+    /// What is learnt from: at least one, of one size, each with snippets.
+    pub clips: Arc<[Clip]>,
+    /// What is done to it.
+    pub augmentation: Augmentation,
+    /// Snippets in a batch.
+    pub batch: usize,
+    /// Taken from values between 0 and 1, then divided by.
+    pub normalisation: [f32; 2],
+    /// Chooses everything.
+    pub seed: u64,
+}
+
+/// What is learnt from in one step.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Batch {
+    /// Images in the order of time, `[batch, 3, height, width]`, between 0 and 1.
+    pub images: [Vec<f32>; 3],
+    /// The same as networks see them: in another light, and normalised.
+    pub inputs: [Vec<f32>; 3],
+    /// `[batch, 4]`: `fx fy cx cy`.
+    pub cameras: Vec<f32>,
+    /// Which clip each snippet is of.
+    pub clips: Vec<usize>,
+}
+
+/// What is done to one snippet.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    /// Of both axes, x first.
+    scale: [f32; 2],
+    /// Of the piece, in pixels of the enlarged image.
+    origin: [f32; 2],
+    is_mirrored: bool,
+    light: Light,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Light {
+    brightness: f32,
+    contrast: f32,
+    saturation: f32,
+}
+
+/// A place between two values: the first of them, and how far it is from it.
+type Tap = (usize, f32);
+
+impl BatchMaker {
+    /// Height and width of the images.
+    pub fn size(&self) -> [usize; 2] {
+        let camera = &self.clips[0].camera;
+        [camera.height(), camera.width()]
+    }
+
+    /// The batch of a step.
+    pub fn make(&self, step: usize) -> Batch {
+        // An odd factor spreads the seeds of neighbouring steps over all numbers.
+        let seed = self.seed ^ (step as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut random = Rng::with_seed(seed);
+        let all: usize = self.clips.iter().map(|clip| clip.snippets.len()).sum();
+        let chosen: Vec<usize> = (0..self.batch).map(|_| random.usize(0..all)).collect();
+        self.of(&chosen, &mut random)
+    }
+
+    /// How many snippets there are in all clips.
+    pub fn snippets(&self) -> usize {
+        self.clips.iter().map(|clip| clip.snippets.len()).sum()
+    }
+
+    /// The snippets `chosen`, counted over all clips, as they are: for measuring.
+    pub fn unchanged(&self, chosen: &[usize]) -> Batch {
+        let augmentation = Augmentation { scale: 1.0, light: 0.0, mirror: false };
+        // Nothing is left to chance.
+        Self { augmentation, ..self.clone() }.of(chosen, &mut Rng::with_seed(0))
+    }
+
+    fn of(&self, chosen: &[usize], random: &mut Rng) -> Batch {
+        let mut batch = Batch::default();
+        for &snippet in chosen {
+            let Some((clip, places)) = self.find(snippet) else { continue };
+            let view = self.view(random);
+            batch.clips.push(clip);
+            let clip = &self.clips[clip];
+            let (focal, centre) = (clip.camera.focal(), clip.camera.center());
+            let [fx, cx] = self.axis(view, 0, focal.x, centre.x);
+            let [fy, cy] = self.axis(view, 1, focal.y, centre.y);
+            batch.cameras.extend([fx, fy, cx, cy]);
+            for (time, &place) in places.iter().enumerate() {
+                let image = self.image(&clip.frames[place].planes, view);
+                self.light(&image, view.light, &mut batch.inputs[time]);
+                batch.images[time].extend(image);
+            }
+        }
+        batch
+    }
+
+    fn find(&self, mut snippet: usize) -> Option<(usize, &[usize; 3])> {
+        for (index, clip) in self.clips.iter().enumerate() {
+            if let Some(places) = clip.snippets.get(snippet) {
+                return Some((index, places));
+            }
+            snippet -= clip.snippets.len();
+        }
+        None
+    }
+
+    fn view(&self, random: &mut Rng) -> View {
+        let Augmentation { scale, light, mirror } = self.augmentation;
+        let [height, width] = self.size();
+        let scale = [(); 2].map(|()| 1.0 + (scale - 1.0) * random.f32());
+        let origin = [(scale[0], width), (scale[1], height)].map(|(scale, size)| (scale - 1.0) * size as f32);
+        let mut factor = || 1.0 + light * (2.0 * random.f32() - 1.0);
+        let light = Light { brightness: factor(), contrast: factor(), saturation: factor() };
+        let origin = origin.map(|most| (most * random.f32()).floor());
+        View { scale, origin, is_mirrored: mirror && random.bool(), light }
+    }
+
+    /// Focal length and centre along an axis after what `view` does.
+    fn axis(&self, view: View, axis: usize, focal: f64, centre: f64) -> [f32; 2] {
+        let scale = view.scale[axis];
+        let centre = (centre as f32 + 0.5) * scale - 0.5 - view.origin[axis];
+        let width = self.size()[1] as f32;
+        let is_mirrored = axis == 0 && view.is_mirrored;
+        [focal as f32 * scale, if is_mirrored { width - 1.0 - centre } else { centre }]
+    }
+
+    fn image(&self, planes: &[u8], view: View) -> Vec<f32> {
+        let [height, width] = self.size();
+        if view.scale == [1.0; 2] && !view.is_mirrored {
+            return planes.iter().map(|&value| f32::from(value) / 255.0).collect();
+        }
+        let mut across = taps(width, view.scale[0], view.origin[0]);
+        if view.is_mirrored {
+            across.reverse();
+        }
+        let down = taps(height, view.scale[1], view.origin[1]);
+        let mut image = Vec::with_capacity(planes.len());
+        for plane in planes.chunks_exact(height * width) {
+            for &(y, fy) in &down {
+                let [above, below] = [y, (y + 1).min(height - 1)].map(|y| &plane[y * width..][..width]);
+                image.extend(across.iter().map(|&(x, fx)| {
+                    let next = (x + 1).min(width - 1);
+                    let mix = |row: &[u8]| f32::from(row[x]) * (1.0 - fx) + f32::from(row[next]) * fx;
+                    (mix(above) * (1.0 - fy) + mix(below) * fy) / 255.0
+                }));
+            }
+        }
+        image
+    }
+
+    fn light(&self, image: &[f32], light: Light, inputs: &mut Vec<f32>) {
+        let [mean, deviation] = self.normalisation;
+        let pixels = image.len() / 3;
+        let [red, green, blue] = [0, 1, 2].map(|plane| &image[plane * pixels..][..pixels]);
+        for plane in [red, green, blue] {
+            inputs.extend((0..pixels).map(|pixel| {
+                let gray = 0.299 * red[pixel] + 0.587 * green[pixel] + 0.114 * blue[pixel];
+                let colour = gray + (plane[pixel] - gray) * light.saturation;
+                let value = ((colour - 0.5) * light.contrast + 0.5) * light.brightness;
+                (value.clamp(0.0, 1.0) - mean) / deviation
+            }));
+        }
+    }
+}
+
+/// Where `count` pixels of a piece of the enlarged image lie in the image.
+fn taps(count: usize, scale: f32, origin: f32) -> Vec<Tap> {
+    let tap = |pixel: usize| {
+        let place = ((pixel as f32 + origin + 0.5) / scale - 0.5).clamp(0.0, (count - 1) as f32);
+        (place as usize, place.fract())
+    };
+    (0..count).map(tap).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use geometry::{PinholeCamera, Timestamp};
+
+    use super::super::clip::ClipFrame;
+    use super::*;
+
+    const SIZE: [usize; 2] = [8, 16];
+
+    /// Frames whose red says the column, whose green says the row, and whose blue is the number of the frame.
+    fn clip(frames: u8) -> Clip {
+        let [height, width] = SIZE;
+        let plane = |value: &dyn Fn(usize, usize) -> usize| -> Vec<u8> {
+            (0..height * width).map(|index| value(index % width, index / width) as u8).collect()
+        };
+        let frame = |seq: u8| ClipFrame {
+            stamp: Timestamp::from_nanos(i64::from(seq)),
+            planes: [plane(&|x, _| x * 10), plane(&|_, y| y * 10), plane(&|_, _| seq.into())].concat(),
+        };
+        Clip {
+            name: "ramp".into(),
+            camera: PinholeCamera::new(width, height, 12.0, 14.0, 6.0, 4.0).unwrap(),
+            frames: (0..frames).map(frame).collect(),
+            snippets: (1..usize::from(frames) - 1).map(|place| [place - 1, place, place + 1]).collect(),
+            still: 0,
+            unread: 0,
+        }
+    }
+
+    fn maker(augmentation: Augmentation) -> BatchMaker {
+        let clips = [clip(4), clip(5)].into();
+        BatchMaker { clips, augmentation, batch: 6, normalisation: [0.5, 0.25], seed: 7 }
+    }
+
+    #[test]
+    fn without_augmentation_images_are_as_they_are() {
+        let maker = maker(Augmentation::default());
+        let batch = maker.unchanged(&[0, 3]);
+        assert_eq!((maker.snippets(), &*batch.clips), (5, &[0, 1][..]));
+        assert_eq!(batch.cameras[4..], [12.0, 14.0, 6.0, 4.0]);
+        let pixels = SIZE[0] * SIZE[1];
+        let blue = |time: usize, image: usize| batch.images[time][(image * 3 + 2) * pixels] * 255.0;
+        assert_eq!([blue(0, 0), blue(1, 0), blue(2, 0)], [0.0, 1.0, 2.0]);
+        assert_eq!([blue(0, 1), blue(1, 1), blue(2, 1)], [1.0, 2.0, 3.0]);
+        let input = batch.inputs[2][5];
+        assert!((input - (50.0 / 255.0 - 0.5) / 0.25).abs() < 1e-6, "{input}");
+    }
+
+    #[test]
+    fn cameras_follow_the_pieces() {
+        let augmentation = Augmentation { light: 0.0, ..Augmentation::default() };
+        let maker = BatchMaker { batch: 40, ..maker(augmentation) };
+        let batch = maker.make(3);
+        assert_eq!(batch, maker.make(3));
+        assert_ne!(batch, maker.make(4));
+        let pixels = SIZE[0] * SIZE[1];
+        let mut is_mirrored = [false; 2];
+        for (image, camera) in batch.cameras.chunks_exact(4).enumerate() {
+            let [fx, fy, cx, cy] = [camera[0], camera[1], camera[2], camera[3]];
+            let plane = |channel: usize| &batch.images[1][(image * 3 + channel) * pixels..][..pixels];
+            // Away from the border, where the ramps end.
+            for (x, y) in [(4, 2), (8, 3), (12, 5)] {
+                let index = y * SIZE[1] + x;
+                let (column, row) = (plane(0)[index] * 25.5, plane(1)[index] * 25.5);
+                let ray = (x as f32 - cx) / fx;
+                let wanted = (column - 6.0) / 12.0;
+                assert!((ray.abs() - wanted.abs()).abs() < 1e-3, "{ray} {wanted}");
+                assert!(((y as f32 - cy) / fy - (row - 4.0) / 14.0).abs() < 1e-3);
+                is_mirrored[usize::from(plane(0)[index] > plane(0)[index + 1])] = true;
+            }
+        }
+        assert_eq!(is_mirrored, [true; 2], "both ways occur");
+    }
+
+    #[test]
+    fn networks_see_another_light_than_losses() {
+        let maker = maker(Augmentation { scale: 1.0, light: 0.4, mirror: false });
+        let batch = maker.make(0);
+        let same = batch.images[1].iter().zip(&batch.inputs[1]);
+        let changed = same.filter(|(image, input)| ((*image - 0.5) / 0.25 - *input).abs() > 0.01).count();
+        assert!(changed > batch.images[1].len() / 2);
+    }
+}

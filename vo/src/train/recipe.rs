@@ -1,0 +1,89 @@
+//! Which losses, and how much of each.
+
+use serde::{Deserialize, Serialize};
+
+use super::losses::Padding;
+
+/// A choice of losses. The published ones are [`Recipe::sfmlearner`], [`Recipe::monodepth2`] and [`Recipe::sc`].
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Recipe {
+    /// Share of structural dissimilarity in the photometric error; the rest is the absolute difference.
+    pub ssim_share: f32,
+    /// Whether each pixel has the error of the source that explains it best, or the mean over the sources.
+    pub minimum_reprojection: bool,
+    /// Whether pixels that a still camera explains better are left out.
+    pub auto_mask: bool,
+    /// Whether pixels are left out that a source does not see, or, where it has a depth of its own, doubts.
+    pub visibility_mask: bool,
+    /// What lies beyond borders.
+    pub padding: Padding,
+    /// Outputs that are learnt from, the finest first.
+    pub scales: usize,
+    /// Whether coarse outputs are enlarged to the size of the image, or the image is reduced to theirs.
+    pub full_resolution: bool,
+    /// How smoothness is measured.
+    pub smoothness: Smoothness,
+    /// Its weight, halved from each scale to the next coarser one.
+    pub smoothness_weight: f32,
+    /// Weight of the agreement between depths of different images. Above 0, depths of all images are predicted, and each
+    /// is both target and source.
+    pub consistency_weight: f32,
+}
+
+/// A measure of smoothness.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Smoothness {
+    /// [`super::losses::second_order_smoothness`] of the inverse depth.
+    SecondOrder,
+    /// [`super::losses::edge_aware_smoothness`] of the mean-normalised inverse depth.
+    EdgeAware,
+}
+
+impl Recipe {
+    /// Zhou et al., CVPR 2017, as its published code has it: no explainability mask, a smoothness of 0.5.
+    pub fn sfmlearner() -> Self {
+        Self {
+            ssim_share: 0.0,
+            minimum_reprojection: false,
+            auto_mask: false,
+            visibility_mask: false,
+            padding: Padding::Zeros,
+            scales: 4,
+            full_resolution: false,
+            smoothness: Smoothness::SecondOrder,
+            smoothness_weight: 0.5,
+            consistency_weight: 0.0,
+        }
+    }
+
+    /// Godard et al., ICCV 2019.
+    pub fn monodepth2() -> Self {
+        Self {
+            ssim_share: 0.85,
+            minimum_reprojection: true,
+            auto_mask: true,
+            visibility_mask: false,
+            padding: Padding::Border,
+            scales: 4,
+            full_resolution: true,
+            smoothness: Smoothness::EdgeAware,
+            smoothness_weight: 1e-3,
+            consistency_weight: 0.0,
+        }
+    }
+
+    /// Bian et al., NeurIPS 2019.
+    pub fn sc() -> Self {
+        Self {
+            minimum_reprojection: false,
+            auto_mask: false,
+            visibility_mask: true,
+            padding: Padding::Zeros,
+            scales: 1,
+            smoothness_weight: 0.1,
+            consistency_weight: 0.5,
+            ..Self::monodepth2()
+        }
+    }
+}
