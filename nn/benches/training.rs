@@ -53,7 +53,7 @@ fn disp_net() -> Architecture {
     let mut network = Builder::new(3);
     let mut x = network.input();
     let mut skips: Vec<Value> = Vec::new();
-    let mut convolution = |network: &mut Builder, name: &str, x, channels, kernel, stride| {
+    let convolution = |network: &mut Builder, name: &str, x, channels, kernel, stride| {
         let x = network.convolution(name, x, channels, Convolution::new(kernel, stride).with_bias());
         network.activation(&format!("{name}.act"), x, Activation::Relu)
     };

@@ -81,7 +81,7 @@ impl Form {
         Self { enlarged, function: None, ..self }
     }
 
-    fn carry_out(self, input: FlexTensor, filter: FlexTensor, bias: &[f32]) -> FlexTensor {
+    fn carry_out(self, input: &FlexTensor, filter: &FlexTensor, bias: &[f32]) -> FlexTensor {
         let (input, filter) = (input.to_contiguous(), filter.to_contiguous());
         let ([filters, channels, kernel, _], [batch, _, height, width]) = (sizes(&filter), sizes(&input));
         let values = (input.storage(), filter.storage());
@@ -97,7 +97,7 @@ impl Form {
 
 impl ConvolutionOps for Flex {
     fn convolution(input: FlexTensor, filter: FlexTensor, bias: FlexTensor, form: Form) -> FlexTensor {
-        form.carry_out(input, filter, bias.to_contiguous().storage())
+        form.carry_out(&input, &filter, bias.to_contiguous().storage())
     }
 }
 
@@ -116,7 +116,7 @@ impl ConvolutionGradients for Flex {
     }
 
     fn input_gradient(size: [usize; 2], filter: FlexTensor, gradient: FlexTensor, form: Form) -> FlexTensor {
-        form.reversed(size).carry_out(gradient, filter, &[])
+        form.reversed(size).carry_out(&gradient, &filter, &[])
     }
 
     fn filter_gradient(input: FlexTensor, gradient: FlexTensor, kernel: usize, form: Form) -> FlexTensor {

@@ -75,7 +75,7 @@ impl Plan {
             step: 1,
             lead,
             columns,
-            reach: lead + (pad + stride - 1) / stride,
+            reach: lead + pad.div_ceil(stride),
             rows: 1,
         };
         let band = with_rows(band, rows);
