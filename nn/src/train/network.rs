@@ -4,15 +4,11 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use burn::module::{Module, Param, ParamId};
-use burn::tensor::module::{
-    adaptive_avg_pool2d, conv_transpose2d, conv2d, interpolate, max_pool2d, unfold4d,
-};
-use burn::tensor::ops::{
-    ConvOptions, ConvTransposeOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions, UnfoldOptions,
-};
+use burn::tensor::module::{adaptive_avg_pool2d, conv2d, interpolate, max_pool2d};
+use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions};
 use burn::tensor::{Device, Tensor, TensorData, activation};
 
-use super::fused;
+use super::fused::{self, Form};
 use crate::architecture::{
     Activation, Architecture, BATCH_NORM_EPSILON, Convolution, Layer, Op, Weights, WeightsError,
 };
@@ -51,6 +47,8 @@ struct Slots {
     running: usize,
     /// What a normalisation keeps its values within: it takes over the function that alone reads it, where it can.
     limits: [f32; 2],
+    /// What a convolution takes over likewise.
+    function: Option<Activation>,
     /// Whether the layer before has done the work of this one.
     is_done: bool,
 }
@@ -166,9 +164,11 @@ impl TrainableNetwork {
         match layer.op {
             Op::Convolution(convolution) => self.convolution(slots, convolution, x),
             Op::Upconvolution => {
-                let options = ConvTransposeOptions::new([2, 2], [1, 1], [1, 1], [1, 1], 1);
-                let bias = Some(self.vectors[slots.vectors].val());
-                conv_transpose2d(x, self.filters[slots.filters].val(), bias, options)
+                let [.., height, width] = x.dims();
+                let form =
+                    Form { stride: 2, enlarged: Some([2 * height, 2 * width]), function: slots.function };
+                let bias = self.vectors[slots.vectors].val();
+                fused::convolution(x, self.filters[slots.filters].val(), bias, form)
             }
             Op::BatchNorm => self.batch_norm(index, x),
             Op::Activation(_) if slots.is_done => x,
@@ -192,19 +192,24 @@ impl TrainableNetwork {
         let filter = self.filters[slots.filters].val();
         let bias = bias.then(|| self.vectors[slots.vectors].val());
         let [_, read, ..] = x.dims();
+        let channels = filter.dims()[0];
         let made = match (kernel, stride) {
-            _ if groups > 1 && groups == read && filter.dims()[0] == read => {
-                fused::depthwise(x, filter, stride)
-            }
+            _ if groups > 1 && groups == read && channels == read => fused::depthwise(x, filter, stride),
             (1, 1) if groups == 1 => pointwise(x, filter),
-            // No gradient reaches an image, so that nobody pays for the way back through its unfolding.
-            _ if groups == 1 && !x.is_require_grad() => unfolded(x, filter, stride),
+            _ if is_fused(Op::Convolution(convolution)) => {
+                let bias = bias.unwrap_or_else(|| Tensor::zeros([channels], &x.device()));
+                let form = Form { stride, enlarged: None, function: slots.function };
+                return fused::convolution(x, filter, bias, form);
+            }
             _ => {
                 let options = ConvOptions::new([stride; 2], [kernel / 2; 2], [1, 1], groups);
                 return conv2d(x, filter, bias, options);
             }
         };
-        bias.map_or(made.clone(), |bias| made + of_channels(bias))
+        match bias {
+            Some(bias) => made + of_channels(bias),
+            None => made,
+        }
     }
 
     fn batch_norm(&mut self, layer: usize, x: Tensor<4>) -> Tensor<4> {
@@ -269,23 +274,13 @@ fn pointwise(x: Tensor<4>, filter: Tensor<4>) -> Tensor<4> {
     made.reshape([batch, channels, height, width])
 }
 
-/// A convolution as a product of matrices, each window a column.
-fn unfolded(x: Tensor<4>, filter: Tensor<4>, stride: usize) -> Tensor<4> {
-    let [batch, read, height, width] = x.dims();
-    let [channels, _, kernel, _] = filter.dims();
-    let options = UnfoldOptions::new([stride; 2], [kernel / 2; 2], [1, 1]);
-    let windows = unfold4d(x, [kernel; 2], options);
-    let filter: Tensor<3> = filter.reshape([1, channels, read * kernel * kernel]);
-    filter.matmul(windows).reshape([batch, channels, height.div_ceil(stride), width.div_ceil(stride)])
-}
-
 fn is_running(name: &str) -> bool {
     name.ends_with(".mean") || name.ends_with(".variance")
 }
 
 fn slots(architecture: &Architecture) -> Arc<[Slots]> {
     let all = [f32::NEG_INFINITY, f32::INFINITY];
-    let mut next = Slots { filters: 0, vectors: 0, running: 0, limits: all, is_done: false };
+    let mut next = Slots { filters: 0, vectors: 0, running: 0, limits: all, function: None, is_done: false };
     let mut of_layer = |layer: &Layer| {
         let slots = next;
         match layer.op {
@@ -307,31 +302,51 @@ fn slots(architecture: &Architecture) -> Arc<[Slots]> {
     };
     let mut slots: Vec<Slots> = architecture.layers().iter().map(&mut of_layer).collect();
     for (index, layer) in architecture.layers().iter().enumerate() {
-        if let (Some(limits), Some(norm)) = (limits(layer), sole_norm(architecture, layer)) {
-            slots[norm].limits = limits;
-            slots[index].is_done = true;
+        let (Op::Activation(function), Some(read)) = (layer.op, sole_input(architecture, layer)) else {
+            continue;
+        };
+        match architecture.layers()[read].op {
+            Op::BatchNorm => {
+                let Some(limits) = limits(function) else { continue };
+                slots[read].limits = limits;
+            }
+            op if is_fused(op) && fused::is_known_by_output(function) => {
+                slots[read].function = Some(function);
+            }
+            _ => continue,
         }
+        slots[index].is_done = true;
     }
     slots.into()
 }
 
+/// Whether a layer goes by [`fused::convolution`], which applies functions.
+fn is_fused(op: Op) -> bool {
+    match op {
+        Op::Convolution(Convolution { kernel, stride, groups, .. }) => {
+            groups == 1 && [kernel, stride] != [1, 1]
+        }
+        Op::Upconvolution => true,
+        _ => false,
+    }
+}
+
 /// What a function cuts off, where that is all it does.
-fn limits(layer: &Layer) -> Option<[f32; 2]> {
-    match layer.op {
-        Op::Activation(Activation::Relu) => Some([0.0, f32::INFINITY]),
-        Op::Activation(Activation::Relu6) => Some([0.0, 6.0]),
+fn limits(function: Activation) -> Option<[f32; 2]> {
+    match function {
+        Activation::Relu => Some([0.0, f32::INFINITY]),
+        Activation::Relu6 => Some([0.0, 6.0]),
         _ => None,
     }
 }
 
-/// The normalisation that `layer` reads, where nothing else reads it.
-fn sole_norm(architecture: &Architecture, layer: &Layer) -> Option<usize> {
+/// What `layer` reads, where nothing else reads it.
+fn sole_input(architecture: &Architecture, layer: &Layer) -> Option<usize> {
     let read = *layer.inputs.first()?;
-    let is_norm = architecture.layers()[read.index()].op == Op::BatchNorm;
     let readers =
         architecture.layers().iter().flat_map(|layer| &layer.inputs).filter(|&&input| input == read);
     let is_output = architecture.outputs().iter().any(|output| output.value == read);
-    (is_norm && readers.count() == 1 && !is_output).then(|| read.index())
+    (readers.count() == 1 && !is_output).then(|| read.index())
 }
 
 fn activate(x: Tensor<4>, function: Activation) -> Tensor<4> {

@@ -1,7 +1,7 @@
 //! Sums over runs of values, several at a time.
 
 /// Values that are summed side by side.
-const LANES: usize = 32;
+pub(super) const LANES: usize = 32;
 
 /// Compiled for AVX2 where the processor has it. Sums are written lane by lane and nothing is fused: the same on all.
 #[inline(always)]

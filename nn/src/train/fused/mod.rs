@@ -2,7 +2,10 @@
 //!
 //! They run on the backend `Flex` alone; other devices compute the same by burn's own operations.
 
+mod convolution;
+mod dense;
 mod depthwise;
+mod function;
 mod lanes;
 mod norm;
 
@@ -15,7 +18,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
 use burn::tensor::{Tensor, TensorData};
 
+pub(super) use convolution::{Form, convolution};
 use depthwise::Depthwise;
+pub(super) use function::is_known_by_output;
 use norm::{Channels, Norm};
 
 /// A convolution of each channel by itself, `filter` `[channels, 1, kernel, kernel]`, padded by half its kernel.
@@ -289,14 +294,17 @@ mod tests {
     use super::*;
     use crate::architecture::BATCH_NORM_EPSILON;
 
-    fn random<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
+    pub(super) fn random<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
         let mut random = fastrand::Rng::with_seed(seed);
         let values: Vec<f32> = (0..shape.iter().product()).map(|_| random.f32() * 2.0 - 0.7).collect();
         Tensor::from_data(TensorData::new(values, shape), device).require_grad()
     }
 
     /// The output of `of`, and the gradients of its product with random numbers.
-    fn output_and_gradients(parts: &[Tensor<1>], of: impl Fn(&[Tensor<1>]) -> Tensor<4>) -> Vec<Vec<f32>> {
+    pub(super) fn output_and_gradients(
+        parts: &[Tensor<1>],
+        of: impl Fn(&[Tensor<1>]) -> Tensor<4>,
+    ) -> Vec<Vec<f32>> {
         let values = |tensor: Tensor<1>| tensor.into_data().try_to_vec::<f32>().unwrap();
         let output = of(parts);
         let gradient = random(output.dims(), 9, &output.device()).detach();
@@ -306,7 +314,7 @@ mod tests {
         std::iter::once(values(output.reshape([count]))).chain(of_parts).collect()
     }
 
-    fn assert_close(found: &[Vec<f32>], wanted: &[Vec<f32>]) {
+    pub(super) fn assert_close(found: &[Vec<f32>], wanted: &[Vec<f32>]) {
         for (part, (found, wanted)) in found.iter().zip(wanted).enumerate() {
             assert_eq!(found.len(), wanted.len());
             let worst = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
