@@ -7,7 +7,7 @@ use image::{ImageBuffer, Luma};
 use nn::architecture::{Builder, Convolution, Weights};
 use nn::preprocess::Preprocessing;
 use serde_json::{Value, json};
-use vo::{DepthDescription, DepthQuantity};
+use vo::{DepthDescription, DepthQuantity, OutputActivation};
 
 use crate::common::{FRAMES, Lab, SEQUENCE};
 
@@ -23,6 +23,7 @@ fn write_network(lab: &Lab, name: &str) {
     let description = DepthDescription {
         output: "disparity".to_owned(),
         quantity: DepthQuantity::InverseDepth,
+        activation: OutputActivation::None,
         slope: 0.5,
         offset: 0.01,
         metres_per_unit: None,

@@ -73,10 +73,10 @@ pub fn auto_mask(error: &Tensor<4>, still: &Tensor<4>) -> Tensor<4> {
 }
 
 /// Mean of `|dx d| exp(-|dx I|) + |dy d| exp(-|dy I|)` (Godard et al., CVPR 2017, equation 3).
-pub fn edge_aware_smoothness(disparity: Tensor<4>, image: Tensor<4>) -> Tensor<1> {
+pub fn edge_aware_smoothness(disparity: &Tensor<4>, image: &Tensor<4>) -> Tensor<1> {
     let along = |axis: usize| {
-        let weight = (-step(&image, axis).abs().mean_dim(1)).exp();
-        (step(&disparity, axis).abs() * weight).mean()
+        let weight = (-step(image, axis).abs().mean_dim(1)).exp();
+        (step(disparity, axis).abs() * weight).mean()
     };
     along(3) + along(2)
 }

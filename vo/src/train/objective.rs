@@ -122,7 +122,7 @@ impl Views<'_> {
         let smoothness = match recipe.smoothness {
             Smoothness::SecondOrder => second_order_smoothness(&predicted),
             Smoothness::EdgeAware => {
-                edge_aware_smoothness(mean_normalised(predicted), self.image(target, factor))
+                edge_aware_smoothness(&mean_normalised(predicted), &self.image(target, factor))
             }
         };
         let smoothness = smoothness * (recipe.smoothness_weight / factor as f32);

@@ -245,7 +245,7 @@ fn smoothness_is_that_of_its_definition() {
     let shape = [1, 1, 2, 3];
     let disparity = [1.0, 2.0, 4.0, 1.5, 3.0, 5.5];
     let colours = [0.1, 0.3, 0.2, 0.1, 0.5, 0.4];
-    let found = values(edge_aware_smoothness(tensor(&disparity, shape), tensor(&colours, shape)))[0];
+    let found = values(edge_aware_smoothness(&tensor(&disparity, shape), &tensor(&colours, shape)))[0];
     let along = |pairs: &[(usize, usize)]| {
         let one = |&(a, b): &(usize, usize)| {
             (disparity[a] - disparity[b]).abs() * (-(colours[a] - colours[b]).abs()).exp()
@@ -264,7 +264,7 @@ fn smoothness_is_that_of_its_definition() {
     let shape = [1, 1, SIZE[0], SIZE[1]];
     let rough = image(1, 0.9);
     let colours = tensor(&image(1, 0.2), shape);
-    assert_gradient(&rough, shape, |d| edge_aware_smoothness(mean_normalised(d), colours.clone()));
+    assert_gradient(&rough, shape, |d| edge_aware_smoothness(&mean_normalised(d), &colours));
     assert_gradient(&rough, shape, |d| second_order_smoothness(&d));
 }
 
