@@ -16,7 +16,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use geometry::BoundingBox;
 
-pub(crate) use depth::{CropArg, DepthArgs, DepthFormatArg, EvalDepthArgs, ScalingArg};
+pub(crate) use depth::{
+    CropArg, DepthArgs, DepthFormatArg, EvalDepthArgs, PoseArgs, ScalingArg, TrajectoryFormatArg,
+};
 pub(crate) use detect::{DetectArgs, FlightDetectorArgs};
 pub(crate) use detection::{
     DataCheckArgs, DataCommand, EvalDetectionArgs, EvalVedaiArgs, LabelArgs, LabelFormatArg,
@@ -65,6 +67,8 @@ pub(crate) enum Command {
     Track(TrackArgs),
     /// See how far everything is, by a depth network: 16-bit depth images and coloured previews
     Depth(DepthArgs),
+    /// See how the camera moves, by a pose network: a trajectory in the network's unit
+    Pose(PoseArgs),
     /// Find vehicles in images or in a video and draw them
     Detect(DetectArgs),
     /// Measure results against ground truth

@@ -12,7 +12,7 @@ pub use absolute::{AbsoluteErrors, absolute_errors};
 pub(crate) use drift::distances;
 pub use drift::{Drift, Segment, kitti_drift};
 pub use relative::{Delta, PairChoice, RelativeErrors, RelativeProtocol, relative_errors};
-pub use snippet::{SNIPPET_PROTOCOL, SnippetErrors, snippet_errors};
+pub use snippet::{SNIPPET_PROTOCOL, SnippetErrors, constant_velocity_errors, snippet_errors};
 pub use statistics::Statistics;
 
 use geometry::Se3;

@@ -9,8 +9,8 @@ use serde::Serialize;
 
 use crate::association::pairs;
 use crate::metrics::{
-    Drift, RelativeProtocol, SNIPPET_PROTOCOL, Statistics, absolute_errors, kitti_drift, relative_errors,
-    snippet_errors,
+    Drift, RelativeProtocol, SNIPPET_PROTOCOL, Statistics, absolute_errors, constant_velocity_errors,
+    kitti_drift, relative_errors, snippet_errors,
 };
 use crate::{
     Alignment, AssociatedFrame, Association, EvalError, Figure, JoinRule, TrajectoryFile, align,
@@ -85,6 +85,8 @@ pub struct SnippetFigures {
     pub std_m: f64,
     /// Mean of `sqrt(sum / N)`: the same without the flaw in the division.
     pub rmse_mean_m: f64,
+    /// Mean of `sqrt(sum) / N` of a camera that goes on as in the first true step of each snippet.
+    pub constant_velocity_mean_m: f64,
     /// Number of snippets.
     pub snippets: usize,
 }
@@ -272,7 +274,14 @@ fn per_length(drift: &Drift, lengths_m: &[f64]) -> Vec<LengthError> {
 fn five_frame_figures(frames: &[AssociatedFrame]) -> Option<SnippetFigures> {
     let errors = snippet_errors(frames, SNIPPET_FRAMES);
     let (ate, rmse) = (Statistics::of(&errors.ate_m)?, Statistics::of(&errors.rmse_m)?);
-    Some(SnippetFigures { mean_m: ate.mean, std_m: ate.std, rmse_mean_m: rmse.mean, snippets: ate.count })
+    let going_on = Statistics::of(&constant_velocity_errors(frames, SNIPPET_FRAMES).ate_m)?;
+    Some(SnippetFigures {
+        mean_m: ate.mean,
+        std_m: ate.std,
+        rmse_mean_m: rmse.mean,
+        constant_velocity_mean_m: going_on.mean,
+        snippets: ate.count,
+    })
 }
 
 fn gap_note(frames: &[AssociatedFrame]) -> Option<String> {
@@ -385,12 +394,17 @@ impl OdometryReport {
     }
 }
 
-fn snippet_figures(snippet: &SnippetFigures) -> [Figure; 2] {
+fn snippet_figures(snippet: &SnippetFigures) -> [Figure; 3] {
     let figure = |name, value: f64, protocol| {
         Figure::new(name, value, "m").protocol(protocol).count(snippet.snippets, "snippets")
     };
     [
         figure("5-frame ATE", snippet.mean_m, SNIPPET_PROTOCOL),
+        figure(
+            "5-frame ATE, constant velocity",
+            snippet.constant_velocity_mean_m,
+            "the same of a camera that goes on as in the first true step of each snippet",
+        ),
         figure("5-frame rmse", snippet.rmse_mean_m, "the same snippets with sqrt(sum/N)"),
     ]
 }

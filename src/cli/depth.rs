@@ -96,3 +96,34 @@ pub(crate) struct DepthArgs {
     #[arg(long)]
     pub(crate) json: bool,
 }
+
+#[derive(Debug, Args)]
+pub(crate) struct PoseArgs {
+    /// A video, a KITTI sequence, or anything else that `kestrel run` takes
+    pub(crate) source: String,
+    /// The pose network, an ONNX file whose metadata says what its outputs mean (kestrel.pose)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) model: PathBuf,
+    /// File for the trajectory, in the unit of the depth network that learnt with it; an earlier one is replaced
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// How it is written
+    #[arg(long, value_enum, default_value_t = TrajectoryFormatArg::Tum)]
+    pub(crate) format: TrajectoryFormatArg,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
+    /// Threads that share the network's work
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
+    pub(crate) threads: usize,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum TrajectoryFormatArg {
+    /// Stamp, position, quaternion
+    Tum,
+    /// Twelve numbers, the rows of a matrix
+    Kitti,
+}

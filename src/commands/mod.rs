@@ -17,6 +17,7 @@ mod model_compare;
 mod model_inspect;
 mod model_quantize;
 mod model_run;
+mod pose;
 mod replay;
 mod run;
 mod track;
@@ -49,6 +50,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Run(args) => run::run(&args),
         Command::Replay(args) => replay::replay(&args),
         Command::Depth(args) => depth::depth(&args),
+        Command::Pose(args) => pose::pose(&args),
         Command::Eval(EvalCommand::Odometry(args)) => eval_odometry::eval_odometry(&args),
         Command::Eval(EvalCommand::Peers(args)) => eval_peers::eval_peers(&args),
         Command::Eval(EvalCommand::Tracking(args)) => eval_tracking::eval_tracking(&args),

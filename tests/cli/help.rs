@@ -25,6 +25,7 @@ fn every_command_explains_itself() {
         ("eval vedai", "annotation1024.csv"),
         ("eval depth", "kitti-object"),
         ("depth", "16-bit"),
+        ("pose", "kestrel.pose"),
         ("data", "check"),
         ("data check", "List what is wrong"),
         ("model", "quantize"),
@@ -37,6 +38,8 @@ fn every_command_explains_itself() {
         ("train", "detector"),
         #[cfg(feature = "train")]
         ("train detector", "--hold-out"),
+        #[cfg(feature = "train")]
+        ("train vo", "--recipe"),
         ("world", "--motion"),
         ("completions", "zsh"),
     ] {

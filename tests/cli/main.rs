@@ -19,4 +19,6 @@ mod scale;
 mod track;
 #[cfg(feature = "train")]
 mod train;
+#[cfg(feature = "train")]
+mod train_vo;
 mod world;

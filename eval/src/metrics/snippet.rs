@@ -24,7 +24,28 @@ pub struct SnippetErrors {
 
 /// The errors of all snippets of `length` frames in a row that all have an estimate; one starts at every frame.
 pub fn snippet_errors(frames: &[AssociatedFrame], length: usize) -> SnippetErrors {
-    let squares = frames.windows(length.max(1)).filter_map(sum_of_squares);
+    errors(frames.windows(length.max(1)).filter_map(sum_of_squares), length)
+}
+
+/// What the same metric says of a camera that goes on as in the first true step of each snippet, turning included: a model
+/// of constant velocity, which an estimate must beat to be worth its name. Of the snippets that have an estimate.
+pub fn constant_velocity_errors(frames: &[AssociatedFrame], length: usize) -> SnippetErrors {
+    let snippets =
+        frames.windows(length.max(2)).filter(|snippet| snippet.iter().all(|f| f.estimate.is_some()));
+    let squares = snippets.filter_map(|snippet| sum_of_squares(&gone_on(snippet)));
+    errors(squares, length)
+}
+
+/// A snippet whose estimates repeat its first true step.
+fn gone_on(snippet: &[AssociatedFrame]) -> Vec<AssociatedFrame> {
+    let first = snippet[0].ground_truth;
+    let step = first.inverse() * snippet[1].ground_truth;
+    let poses = std::iter::successors(Some(first), |pose| Some(*pose * step));
+    let with = |(frame, pose): (&AssociatedFrame, _)| AssociatedFrame { estimate: Some(pose), ..*frame };
+    snippet.iter().zip(poses).map(with).collect()
+}
+
+fn errors(squares: impl Iterator<Item = f64>, length: usize) -> SnippetErrors {
     let n = length.max(1) as f64;
     let (ate_m, rmse_m) = squares.map(|sum| (sum.sqrt() / n, (sum / n).sqrt())).unzip();
     SnippetErrors { ate_m, rmse_m }
@@ -78,5 +99,19 @@ mod tests {
         let mut frames: Vec<_> = (0..10).map(|i| frame(f64::from(i), Some((0.1, f64::from(i))))).collect();
         frames[4].estimate = None;
         assert_eq!(snippet_errors(&frames, 5).ate_m.len(), 1);
+    }
+
+    #[test]
+    fn a_camera_that_goes_on_is_right_until_the_speed_changes() {
+        let frames = |place: fn(f64) -> f64| -> Vec<AssociatedFrame> {
+            (0..6).map(|i| frame(place(f64::from(i)), Some((0.0, 0.0)))).collect()
+        };
+        let steady = constant_velocity_errors(&frames(|i| 2.0 * i), 5);
+        assert_eq!(steady.ate_m.len(), 2);
+        assert!(steady.ate_m.iter().all(|error| *error < 1e-12));
+        // Of 0 1 4 9 16, by a line through the origin: 30 * 354 - 100^2 over 30 is left of the sum of squares.
+        let faster = constant_velocity_errors(&frames(|i| i * i), 5);
+        let wanted = (354.0_f64 - 100.0 * 100.0 / 30.0).sqrt() / 5.0;
+        assert!((faster.ate_m[0] - wanted).abs() < 1e-12, "{} and {wanted}", faster.ate_m[0]);
     }
 }

@@ -60,6 +60,11 @@ impl PoseNetwork {
         Ok(Self { network: self.network.with_threads(threads)?, ..self })
     }
 
+    /// The network inside.
+    pub fn network(&self) -> &Network {
+        &self.network
+    }
+
     /// The motion `current_from_previous` between two frames of one camera, which are stretched to the network's input:
     /// its translation is in the unit of the depth network that learnt with it.
     ///

@@ -88,7 +88,7 @@ impl BatchMaker {
         // An odd factor spreads the seeds of neighbouring steps over all numbers.
         let seed = self.seed ^ (step as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
         let mut random = Rng::with_seed(seed);
-        let all: usize = self.clips.iter().map(|clip| clip.snippets.len()).sum();
+        let all = self.snippets();
         let chosen: Vec<usize> = (0..self.batch).map(|_| random.usize(0..all)).collect();
         self.of(&chosen, &mut random)
     }

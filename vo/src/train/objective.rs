@@ -41,7 +41,7 @@ pub struct Terms {
     pub consistency: Tensor<1>,
 }
 
-/// Added to the error of a still camera at random, so that a tie with it is none.
+/// Added to the error of a still camera: where moving is as good, it counts.
 const TIE: f32 = 1e-5;
 
 impl Terms {
@@ -222,10 +222,11 @@ impl Seen {
     }
 }
 
-/// The mean error over all pixels, those left out that a still camera explains better.
+/// The mean over all pixels of the error, or of that of a still camera where it is less: no gradient comes from there.
 fn masked_by_still(error: Tensor<4>, still: Tensor<4>) -> Tensor<1> {
-    let mask = auto_mask(&error.clone().detach(), &(still + TIE));
-    (error * mask).mean()
+    let still = still + TIE;
+    let mask = auto_mask(&error.clone().detach(), &still);
+    (error * mask.clone() + still.detach() * (-mask + 1.0)).mean()
 }
 
 /// Means over squares of `factor` pixels.

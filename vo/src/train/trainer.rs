@@ -31,6 +31,10 @@ const NORMALISATION: [f32; 2] = [0.5, 0.25];
 /// Means of the outputs of pose networks are in this unit (SfMLearner's): the first motions of a training are small.
 const POSE_UNIT: f32 = 0.01;
 
+/// Logits begin with this, a tenth of the greatest inverse depth: there is room to both sides. Those that begin in the middle have
+/// everything at the near end, where it stays for a thousand steps.
+const FIRST_LOGIT: f32 = -2.2;
+
 /// How networks are trained.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
@@ -281,13 +285,15 @@ impl Trainer {
     /// [`TrainError::Weights`] where a checkpoint held others.
     pub fn averaged(&self) -> Result<Evaluator, TrainError> {
         let weights = self.averages.each_ref().map(|average| average.weights.clone());
-        let networks = Networks::new(&self.architectures, &weights, &self.networks.focals(), &self.device)?;
+        // With gradients in view, what is computed would wait for a way back that never comes.
+        let device = self.device.clone().without_autodiff();
+        let networks = Networks::new(&self.architectures, &weights, &self.networks.focals(), &device)?;
         let networks = Networks {
             depth: networks.depth.with_frozen_norm(),
             pose: networks.pose.with_frozen_norm(),
             ..networks
         };
-        Ok(Evaluator { config: self.config.clone(), networks, device: self.device.clone() })
+        Ok(Evaluator { config: self.config.clone(), networks, device })
     }
 
     /// The ONNX file of the averaged depth network, with all that [`crate::DepthNetwork`] wants to know.
@@ -488,14 +494,20 @@ impl Networks {
     }
 }
 
-/// Weights before any training. Outputs begin near zero: everything is equally far away and nothing moves.
+/// Weights before any training: everything is equally far away and nothing moves.
 fn first_weights(architectures: &[Arc<Architecture>; 2], seed: u64) -> [Weights; 2] {
     let mut random = Rng::with_seed(seed);
-    architectures.each_ref().map(|architecture| {
+    let [depth, pose] = architectures;
+    [(depth, FIRST_LOGIT), (pose, 0.0)].map(|(architecture, bias)| {
         let mut weights = architecture.initial_weights(&mut random);
         for output in architecture.outputs() {
-            let name = format!("{}.weight", architecture.layers()[output.value.index()].name);
-            weights.values.entry(name).and_modify(|values| values.iter_mut().for_each(|value| *value *= 0.1));
+            let name = &architecture.layers()[output.value.index()].name;
+            let mut change = |part: &str, change: &dyn Fn(f32) -> f32| {
+                let values = weights.values.entry(format!("{name}.{part}"));
+                values.and_modify(|values| values.iter_mut().for_each(|value| *value = change(*value)));
+            };
+            change("weight", &|weight| 0.01 * weight);
+            change("bias", &|_| bias);
         }
         weights
     })
@@ -509,3 +521,6 @@ fn preprocessing() -> Preprocessing {
 fn optimizer() -> ModuleOptimizer {
     AdamConfig::new().with_epsilon(1e-8).init()
 }
+
+#[cfg(test)]
+mod tests;
