@@ -9,12 +9,12 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{DeadReckoning, Injected, Made, Seer, frame};
+use common::*;
 use datasets::SourceSpec;
 use kestrel_runtime::graph::Schedule;
 use kestrel_runtime::run::*;
 use kestrel_runtime::stages::DetectChoice;
-use kestrel_runtime::{Flight, FlightConfig, FlightSummary, Replay};
+use kestrel_runtime::{Flight, FlightConfig, FlightSummary};
 
 const COMPARED: [&str; 4] = [DETECTIONS, ODOMETRY, ADMITTED, TRAJECTORY_KITTI];
 
@@ -44,29 +44,15 @@ fn flight(source: Made, schedule: Schedule, (of_detector, of_odometry): Troubles
 }
 
 fn fly(out: &Path, schedule: Schedule, troubles: Troubles<'_>) -> FlightSummary {
-    let flight = flight(Made::recorded(40), schedule, troubles);
-    flight.into_run(RunDirectory::create(out).unwrap()).run().unwrap()
+    fly_into(out, flight(Made::recorded(40), schedule, troubles))
 }
 
-/// Without injected faults: they come from the record.
-fn replay(run: &Path, out: &Path) -> FlightSummary {
-    let again = Replay::open(run, |_| Ok(Box::new(Made::recorded(40)))).unwrap();
-    again
-        .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
-        .with_detector(Seer::factory(&[], Duration::ZERO))
-        .run(RunDirectory::create(out).unwrap())
-        .unwrap()
+fn replay(run: &Path, out: &Path, source: Option<Made>) -> FlightSummary {
+    replay_into(out, replay_of(run, source).with_detector(Seer::factory(&[], Duration::ZERO)))
 }
 
 fn bytes(run: &Path) -> Vec<Vec<u8>> {
-    COMPARED.iter().map(|name| fs::read(run.join(name)).unwrap()).collect()
-}
-
-fn assert_balanced(summary: &FlightSummary) {
-    for branch in &summary.branches {
-        let c = branch.counters;
-        assert_eq!(c.received, c.out + c.dropped + c.failed, "{branch:?}");
-    }
+    contents(run, &COMPARED)
 }
 
 #[test]
@@ -140,11 +126,11 @@ fn a_replay_repeats_the_detector_to_the_byte_whoever_was_restarted() {
     let at = |name: &str| folder.path().join(name);
     let faults = [(6, Injected::Panic), (13, Injected::Error), (14, Injected::Panic), (24, Injected::Stall)];
     fly(&at("run"), Schedule::Threads, (&faults, &[30, 13]));
-    let repeated = replay(&at("run"), &at("again"));
+    let repeated = replay(&at("run"), &at("again"), Some(Made::recorded(40)));
     assert_balanced(&repeated);
     assert_eq!(bytes(&at("run")), bytes(&at("again")));
     // A replay of the replay, too.
-    replay(&at("again"), &at("third"));
+    replay(&at("again"), &at("third"), Some(Made::recorded(40)));
     assert_eq!(bytes(&at("run")), bytes(&at("third")));
     assert_eq!(repeated.branch("detect").unwrap().restarts, summary_restarts(&at("run")));
 }
@@ -159,11 +145,7 @@ fn a_replay_without_the_detector_repeats_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     fly(&at("run"), Schedule::Threads, (&[(6, Injected::Panic)], &[]));
-    let again = Replay::open(&at("run"), |_| Ok(Box::new(Made::recorded(40)))).unwrap();
-    let summary = again
-        .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
-        .run(RunDirectory::create(&at("again")).unwrap())
-        .unwrap();
+    let summary = replay_into(&at("again"), replay_of(&at("run"), Some(Made::recorded(40))));
     assert!(summary.detections.is_none() && !at("again").join(DETECTIONS).exists());
     assert_eq!(fs::read(at("run").join(ODOMETRY)).unwrap(), fs::read(at("again").join(ODOMETRY)).unwrap());
 }
@@ -185,22 +167,15 @@ fn a_slow_detector_costs_a_live_odometry_no_frame_and_is_repeated_all_the_same()
     let mut source = Made::of((0..150).map(|seq| Some(frame(seq))).collect(), true);
     source.period = Duration::from_millis(4);
     let faults = [(60, Injected::Panic)];
-    let summary = flight(source, Schedule::Threads, (&[], &[70]))
-        .with_detector(choice(3), Seer::factory(&faults, Duration::from_millis(60)))
-        .into_run(RunDirectory::create(&at("run")).unwrap())
-        .run()
-        .unwrap();
+    let flight = flight(source, Schedule::Threads, (&[], &[70]))
+        .with_detector(choice(3), Seer::factory(&faults, Duration::from_millis(60)));
+    let summary = fly_into(&at("run"), flight);
     assert_balanced(&summary);
     let [source, detect] = ["source", "detect"].map(|name| summary.branch(name).unwrap());
     // Were it to wait for the detector, it would drop four of five.
     assert!(source.dropped < 75, "the entrance drops for the odometry alone: {source:?}");
     assert!(detect.dropped > 60, "{detect:?}");
-    let again = Replay::open(&at("run"), |_| unreachable!("the frames are stored")).unwrap();
-    let repeated = again
-        .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
-        .with_detector(Seer::factory(&[], Duration::ZERO))
-        .run(RunDirectory::create(&at("again")).unwrap())
-        .unwrap();
+    let repeated = replay(&at("run"), &at("again"), None);
     assert_balanced(&repeated);
     assert_eq!(bytes(&at("run")), bytes(&at("again")));
 }

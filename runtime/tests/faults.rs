@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use common::{frame, frame_at};
+use common::{assert_counted, frame, frame_at};
 use geometry::Frame;
 use kestrel_runtime::graph::*;
 
@@ -126,10 +126,7 @@ fn fly(
 }
 
 fn assert_balanced(run: &Run) {
-    for meter in &run.meters {
-        let c = meter.counters();
-        assert_eq!(c.received, c.out + c.dropped + c.failed, "{}: {c:?}", meter.name());
-    }
+    run.meters.iter().for_each(|meter| assert_counted(meter.name(), meter.counters()));
 }
 
 fn counters(run: &Run, name: &str) -> BranchCounters {

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{DeadReckoning, Made, frame, frame_at};
+use common::*;
 use datasets::SourceSpec;
 use geometry::Frame;
 use kestrel_runtime::graph::{CancelFlag, Schedule};
@@ -33,15 +33,12 @@ fn troubled() -> Vec<Option<Frame>> {
 }
 
 fn fly(source: Made, out: &Path, schedule: Schedule, faults: &[u64]) -> FlightSummary {
-    Flight::new(Box::new(source), config(schedule))
-        .with_estimator(DeadReckoning::factory(faults, Duration::ZERO))
-        .into_run(RunDirectory::create(out).unwrap())
-        .run()
-        .unwrap()
+    let estimator = DeadReckoning::factory(faults, Duration::ZERO);
+    fly_into(out, Flight::new(Box::new(source), config(schedule)).with_estimator(estimator))
 }
 
 fn bytes(run: &Path) -> Vec<Vec<u8>> {
-    COMPARED.iter().map(|name| fs::read(run.join(name)).unwrap()).collect()
+    contents(run, &COMPARED)
 }
 
 fn lines(run: &Path, name: &str) -> Vec<String> {
@@ -56,10 +53,7 @@ fn a_flight_accounts_for_every_frame() {
     assert_eq!((summary.frames, summary.resets, &summary.ended), (40, 1, &Ended::EndOfSource));
     assert_eq!(summary.source_errors, ["can't decode image made/000007.png: truncated"]);
     assert!(!summary.is_clean());
-    for branch in &summary.branches {
-        let c = branch.counters;
-        assert_eq!(c.received, c.out + c.dropped + c.failed, "{branch:?}");
-    }
+    assert_balanced(&summary);
     assert_eq!(lines(&out, TRAJECTORY_KITTI).len(), 40);
     let outcomes: Vec<_> =
         lines(&out, ADMITTED)[1..].iter().map(|l| l.rsplit(',').next().unwrap().to_string()).collect();
@@ -136,12 +130,7 @@ fn a_live_flight_is_replayed_from_its_own_folder() {
     assert!(source.dropped > 20 && source.out > 10, "{source:?}");
     assert_eq!(lines(&at("run"), TRAJECTORY_KITTI).len(), 120);
 
-    let open = |_: &Manifest| -> Result<_, _> { unreachable!("the frames are stored") };
-    let again = Replay::open(&at("run"), open).unwrap();
-    again
-        .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
-        .run(RunDirectory::create(&at("again")).unwrap())
-        .unwrap();
+    replay_into(&at("again"), replay_of(&at("run"), None));
     assert_eq!(bytes(&at("run")), bytes(&at("again")));
 }
 

@@ -8,13 +8,13 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use common::{DeadReckoning, Drifter, Injected, Made, frame};
+use common::*;
 use datasets::SourceSpec;
 use geometry::BoundingBox;
 use kestrel_runtime::graph::Schedule;
 use kestrel_runtime::run::*;
 use kestrel_runtime::stages::{FollowStart, Pointer, Sight, TargetChoice};
-use kestrel_runtime::{Flight, FlightConfig, FlightSummary, Replay};
+use kestrel_runtime::{Flight, FlightConfig, FlightSummary};
 
 const COMPARED: [&str; 4] = [TARGET, ODOMETRY, ADMITTED, TRAJECTORY_KITTI];
 
@@ -37,29 +37,15 @@ fn flight(source: Made, schedule: Schedule, (of_tracker, of_odometry): Troubles<
 }
 
 fn fly(out: &Path, schedule: Schedule, troubles: Troubles<'_>) -> FlightSummary {
-    let flight = flight(Made::recorded(40), schedule, troubles);
-    flight.into_run(RunDirectory::create(out).unwrap()).run().unwrap()
+    fly_into(out, flight(Made::recorded(40), schedule, troubles))
 }
 
-/// Without injected faults: they come from the record.
-fn replay(run: &Path, out: &Path) -> FlightSummary {
-    let again = Replay::open(run, |_| Ok(Box::new(Made::recorded(40)))).unwrap();
-    again
-        .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
-        .with_follower(Drifter::factory(&[], Duration::ZERO))
-        .run(RunDirectory::create(out).unwrap())
-        .unwrap()
+fn replay(run: &Path, out: &Path, source: Option<Made>) -> FlightSummary {
+    replay_into(out, replay_of(run, source).with_follower(Drifter::factory(&[], Duration::ZERO)))
 }
 
 fn bytes(run: &Path) -> Vec<Vec<u8>> {
-    COMPARED.iter().map(|name| fs::read(run.join(name)).unwrap()).collect()
-}
-
-fn assert_balanced(summary: &FlightSummary) {
-    for branch in &summary.branches {
-        let c = branch.counters;
-        assert_eq!(c.received, c.out + c.dropped + c.failed, "{branch:?}");
-    }
+    contents(run, &COMPARED)
 }
 
 #[test]
@@ -125,11 +111,11 @@ fn a_replay_repeats_the_tracker_to_the_byte_whoever_was_restarted() {
     let at = |name: &str| folder.path().join(name);
     let faults = [(5, Injected::Panic), (13, Injected::Error), (14, Injected::Panic), (25, Injected::Stall)];
     fly(&at("run"), Schedule::Threads, (&faults, &[30, 13]));
-    let repeated = replay(&at("run"), &at("again"));
+    let repeated = replay(&at("run"), &at("again"), Some(Made::recorded(40)));
     assert_balanced(&repeated);
     assert_eq!(bytes(&at("run")), bytes(&at("again")));
     // A replay of the replay, too.
-    replay(&at("again"), &at("third"));
+    replay(&at("again"), &at("third"), Some(Made::recorded(40)));
     assert_eq!(bytes(&at("run")), bytes(&at("third")));
     assert_eq!(repeated.branch("follow").unwrap().restarts, 4);
 }
@@ -151,21 +137,14 @@ fn a_slow_tracker_costs_a_live_odometry_no_frame_and_is_repeated_all_the_same() 
     let mut source = Made::of((0..150).map(|seq| Some(frame(seq))).collect(), true);
     source.period = Duration::from_millis(4);
     let faults = [(60, Injected::Panic)];
-    let summary = flight(source, Schedule::Threads, (&faults, &[70]))
-        .with_follower(Drifter::factory(&faults, Duration::from_millis(15)))
-        .into_run(RunDirectory::create(&at("run")).unwrap())
-        .run()
-        .unwrap();
+    let flight = flight(source, Schedule::Threads, (&faults, &[70]))
+        .with_follower(Drifter::factory(&faults, Duration::from_millis(15)));
+    let summary = fly_into(&at("run"), flight);
     assert_balanced(&summary);
     let [source, follow] = ["source", "follow"].map(|name| summary.branch(name).unwrap());
     assert!(source.dropped < 30, "the entrance drops for the odometry alone: {source:?}");
     assert!(follow.dropped > 60, "{follow:?}");
-    let again = Replay::open(&at("run"), |_| unreachable!("the frames are stored")).unwrap();
-    let repeated = again
-        .with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
-        .with_follower(Drifter::factory(&[], Duration::ZERO))
-        .run(RunDirectory::create(&at("again")).unwrap())
-        .unwrap();
+    let repeated = replay(&at("run"), &at("again"), None);
     assert_balanced(&repeated);
     assert_eq!(bytes(&at("run")), bytes(&at("again")));
 }
@@ -178,7 +157,7 @@ fn a_record_cut_short_is_followed_on() {
     let whole = fs::read_to_string(at("run").join(TARGET)).unwrap();
     let cut: String = whole.lines().take(21).map(|line| format!("{line}\n")).collect();
     fs::write(at("run").join(TARGET), cut).unwrap();
-    replay(&at("run"), &at("again"));
+    replay(&at("run"), &at("again"), Some(Made::recorded(40)));
     assert_eq!(fs::read_to_string(at("again").join(TARGET)).unwrap(), whole);
 }
 

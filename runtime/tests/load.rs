@@ -70,10 +70,7 @@ fn latency_beside(viewer: Option<Duration>) -> (f64, Duration) {
     }
     let meters = graph.meters();
     common::run(graph, (0..200).map(frame).collect());
-    for meter in &meters {
-        let c = meter.counters();
-        assert_eq!(c.received, c.out + c.dropped + c.failed, "{}: {c:?}", meter.name());
-    }
+    meters.iter().for_each(|meter| common::assert_counted(meter.name(), meter.counters()));
     (meters[1].latency().p50_ms, began.elapsed())
 }
 

@@ -1,16 +1,20 @@
 //! What the integration tests share.
 #![allow(dead_code, reason = "each test binary uses its own part of this")]
 
+use std::fs;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use datasets::{Dataset, DatasetError, SourceInfo};
 use detect::DetectError;
 use geometry::{BoundingBox, Detection, Frame, GrayImage, PinholeCamera, Se3, Timestamp, Track, TrackState};
-use kestrel_runtime::graph::{CancelFlag, Graph, Watch};
+use kestrel_runtime::graph::{BranchCounters, CancelFlag, Graph, Watch};
+use kestrel_runtime::run::RunDirectory;
 use kestrel_runtime::stages::{
     DetectorFactory, Estimator, EstimatorFactory, Follower, FollowerFactory, ObjectDetector,
 };
+use kestrel_runtime::{Flight, FlightSummary, Replay};
 use nalgebra::{Matrix6, Vector3, Vector6};
 use track::TrackError;
 use vo::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
@@ -48,6 +52,38 @@ pub fn run(graph: Graph, frames: Vec<Frame>) {
             });
         })
         .unwrap();
+}
+
+/// Flies into the folder `out`.
+pub fn fly_into(out: &Path, flight: Flight) -> FlightSummary {
+    flight.into_run(RunDirectory::create(out).unwrap()).run().unwrap()
+}
+
+/// The flight of `run` again, over `source` unless the frames are stored; without injected faults, which come from the
+/// record.
+pub fn replay_of(run: &Path, source: Option<Made>) -> Replay {
+    let open = |_: &_| Ok(Box::new(source.expect("the frames are stored")) as Box<dyn Dataset>);
+    Replay::open(run, open).unwrap().with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
+}
+
+/// Flies `replay` into the folder `out`.
+pub fn replay_into(out: &Path, replay: Replay) -> FlightSummary {
+    replay.run(RunDirectory::create(out).unwrap()).unwrap()
+}
+
+/// What is in those files of a run.
+pub fn contents(run: &Path, names: &[&str]) -> Vec<Vec<u8>> {
+    names.iter().map(|name| fs::read(run.join(name)).unwrap()).collect()
+}
+
+/// In = out + dropped + failed.
+pub fn assert_counted(branch: &str, c: BranchCounters) {
+    assert_eq!(c.received, c.out + c.dropped + c.failed, "{branch}: {c:?}");
+}
+
+/// The same of every branch of a flight.
+pub fn assert_balanced(summary: &FlightSummary) {
+    summary.branches.iter().for_each(|branch| assert_counted(&branch.name, branch.counters));
 }
 
 /// A source of made frames, some of which can't be read.
