@@ -18,10 +18,10 @@ use serde_json::{Map, Value};
 use vo::ScaleSource;
 
 use crate::commands::{HUNG, INCOMPLETE};
-use crate::detections::{self, DetectionFilm, DetectionReport};
+use crate::detections::{self, DetectionReport};
+use crate::films::{Films, developed};
 use crate::logging::{answer, say};
-use crate::snapshots::Snapshots;
-use crate::target::{TargetFilm, TargetReport};
+use crate::target::TargetReport;
 
 /// What a run is measured against.
 pub(crate) enum Truth {
@@ -39,11 +39,9 @@ pub(crate) struct Landed<'a> {
     pub(crate) run: &'a RunDirectory,
     pub(crate) summary: FlightSummary,
     pub(crate) truth: Truth,
-    pub(crate) snapshots: &'a Snapshots,
-    pub(crate) film: &'a TargetFilm,
+    pub(crate) films: &'a Films,
     /// The true boxes of what may have been followed.
     pub(crate) target_truth: Option<TargetTruth>,
-    pub(crate) objects: &'a DetectionFilm,
     pub(crate) json: bool,
 }
 
@@ -96,7 +94,10 @@ impl Landed<'_> {
     /// What is known of the target; `None` where nothing was followed.
     fn target(&self) -> anyhow::Result<Option<TargetReport>> {
         let followed = self.summary.target.filter(|target| target.frames > 0);
-        let read = |_| TargetReport::read(self.run.path(), self.film, self.target_truth.as_ref());
+        let read = |_| {
+            let film = developed(&self.films.target);
+            TargetReport::read(self.run.path(), &film, self.target_truth.as_ref())
+        };
         followed.map(read).transpose()
     }
 
@@ -107,7 +108,7 @@ impl Landed<'_> {
         }
         let flown = Manifest::read(self.run.path())?.detect;
         let classes = flown.map(|detect| detect.classes).unwrap_or_default();
-        DetectionReport::read(self.run.path(), self.objects, &classes).map(Some)
+        DetectionReport::read(self.run.path(), &developed(&self.films.objects), &classes).map(Some)
     }
 
     fn object_figures(&self) -> Vec<Figure> {
@@ -236,7 +237,7 @@ impl Landed<'_> {
         page = page.figures(self.object_figures());
         page = page.figures(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
         page = self.summary.latency.iter().map(latency_stats).fold(page, Report::latency);
-        page = self.snapshots.pictures()?.into_iter().fold(page, Report::frame);
+        page = developed(&self.films.snapshots).pictures()?.into_iter().fold(page, Report::frame);
         page = self.notes(accuracy).into_iter().fold(page, Report::note);
         let manifest = std::fs::read_to_string(self.run.path().join(MANIFEST)).unwrap_or_default();
         page.configuration(manifest).write(self.run.path().join(REPORT))?;

@@ -5,6 +5,7 @@ mod cli;
 mod commands;
 mod detections;
 mod detector_file;
+mod films;
 mod finish;
 mod images;
 mod logging;

@@ -1,7 +1,7 @@
 //! The target of a flight, for the report: pictures of it while it is followed, and its figures afterwards.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use datasets::TargetTruth;
 use eval::tracking::{FilmPicture, OnePassReport, Rectangle};
@@ -11,6 +11,7 @@ use runtime::TargetSummary;
 use runtime::run::{TargetOutcome, read_target};
 use runtime::stages::{Followed, Sight};
 
+use crate::films::developed;
 use crate::spread::Spread;
 
 /// Pictures spread over the flight, and pictures of the first changes between seen, unsure and lost.
@@ -43,7 +44,7 @@ impl TargetFilm {
     /// What looks at every frame that the tracker took.
     pub(crate) fn observer(film: &Arc<Mutex<Self>>) -> impl FnMut(&Arc<Followed>) + Send + use<> {
         let film = Arc::clone(film);
-        move |followed| film.lock().unwrap_or_else(PoisonError::into_inner).offer(followed)
+        move |followed| developed(&film).offer(followed)
     }
 
     fn offer(&mut self, followed: &Followed) {

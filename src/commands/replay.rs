@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
 use datasets::Dataset;
@@ -14,9 +13,9 @@ use crate::commands::run::{cancel_on_signal, observer, own_target, own_truth};
 use crate::commands::{INCOMPLETE, ensure_apart};
 use crate::detections::DetectionFilm;
 use crate::detector_file::DetectorFile;
+use crate::films::Films;
 use crate::finish::{Landed, Truth};
 use crate::logging::say;
-use crate::snapshots::Snapshots;
 use crate::target::TargetFilm;
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
@@ -32,13 +31,12 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let out = args.out.clone().unwrap_or_else(|| args.run.join("replay"));
     ensure_apart(&args.run, &out)?;
     let run = RunDirectory::create(&out)?;
-    let snapshots = Arc::new(Mutex::new(Snapshots::default()));
+    let films = Films::default();
     let replay = replay.with_recording(!args.no_recording).with_image_rate(args.image_rate);
-    let film = Arc::new(Mutex::new(TargetFilm::default()));
-    let replay =
-        replay.observed_by(observer(None, &snapshots)).target_observed_by(TargetFilm::observer(&film));
-    let objects = Arc::new(Mutex::new(DetectionFilm::default()));
-    let replay = replay.detections_observed_by(DetectionFilm::observer(&objects));
+    let replay = replay
+        .observed_by(observer(None, &films))
+        .target_observed_by(TargetFilm::observer(&films.target))
+        .detections_observed_by(DetectionFilm::observer(&films.objects));
     let replay = match detector {
         Some(detector) => replay.with_detector(detector),
         None => replay,
@@ -46,20 +44,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let summary = replay.cancelled_by(cancel_on_signal()?).run(run.clone())?;
     let likeness = likeness(&read(&args.run)?, &read(run.path())?);
     say(likeness.sentence());
-    let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-    let film = film.lock().unwrap_or_else(PoisonError::into_inner);
-    let objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
-    let landed = Landed {
-        title,
-        run: &run,
-        summary,
-        truth,
-        snapshots: &snapshots,
-        film: &film,
-        target_truth,
-        objects: &objects,
-        json: args.json,
-    };
+    let landed = Landed { title, run: &run, summary, truth, films: &films, target_truth, json: args.json };
     let code = landed.finish()?;
     Ok(if likeness == Likeness::Different { ExitCode::from(INCOMPLETE) } else { code })
 }

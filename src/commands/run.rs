@@ -2,7 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use anyhow::ensure;
 use datasets::{Dataset, SourceSpec, TargetTruth, WindowSpec};
@@ -17,10 +17,10 @@ use crate::cli::{OutputArgs, RunArgs, ScaleArg};
 use crate::commands::{HUNG, ensure_apart};
 use crate::detections::DetectionFilm;
 use crate::detector_file::DetectorFile;
+use crate::films::{Films, developed};
 use crate::finish::{Landed, Truth, truth_file};
 use crate::logging::say;
 use crate::progress::FrameProgress;
-use crate::snapshots::Snapshots;
 use crate::target::TargetFilm;
 
 pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
@@ -65,39 +65,23 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     ensure_apart(Path::new(&args.source), &args.out)?;
     // Everything that can be wrong with the input is known by now, so that nothing is touched for its sake.
     let run = RunDirectory::create(&args.out)?;
-    let snapshots = Arc::new(Mutex::new(Snapshots::default()));
-    let film = Arc::new(Mutex::new(TargetFilm::default()));
-    let objects = Arc::new(Mutex::new(DetectionFilm::default()));
+    let films = Films::default();
     let flight = Flight::new(Box::new(source), config).into_run(run.clone());
-    let flight = looking(flight, detector, &objects).target_observed_by(TargetFilm::observer(&film));
-    let summary = fly(flight, frame_count, &snapshots)?;
-    let snapshots = snapshots.lock().unwrap_or_else(PoisonError::into_inner);
-    let film = film.lock().unwrap_or_else(PoisonError::into_inner);
-    let objects = objects.lock().unwrap_or_else(PoisonError::into_inner);
-    Landed {
-        title,
-        run: &run,
-        summary,
-        truth,
-        snapshots: &snapshots,
-        film: &film,
-        target_truth,
-        objects: &objects,
-        json: args.output.json,
-    }
-    .finish()
+    let flight = looking(flight, detector, &films).target_observed_by(TargetFilm::observer(&films.target));
+    let summary = fly(flight, frame_count, &films)?;
+    Landed { title, run: &run, summary, truth, films: &films, target_truth, json: args.output.json }.finish()
 }
 
-/// The flight with what looks for objects in it, if anything does; `film` sees what it finds.
+/// The flight with what looks for objects in it, if anything does; `films` keep what it finds.
 pub(super) fn looking(
     flight: Flight,
     detector: Option<(DetectChoice, DetectorFactory)>,
-    film: &Arc<Mutex<DetectionFilm>>,
+    films: &Films,
 ) -> Flight {
     match detector {
-        Some((choice, factory)) => {
-            flight.with_detector(choice, factory).detections_observed_by(DetectionFilm::observer(film))
-        }
+        Some((choice, factory)) => flight
+            .with_detector(choice, factory)
+            .detections_observed_by(DetectionFilm::observer(&films.objects)),
         None => flight,
     }
 }
@@ -169,9 +153,9 @@ fn is_on_path(program: &str) -> bool {
 pub(super) fn fly(
     flight: Flight,
     frame_count: Option<usize>,
-    snapshots: &Arc<Mutex<Snapshots>>,
+    films: &Films,
 ) -> anyhow::Result<FlightSummary> {
-    let flight = flight.observed_by(observer(frame_count, snapshots)).cancelled_by(cancel_on_signal()?);
+    let flight = flight.observed_by(observer(frame_count, films)).cancelled_by(cancel_on_signal()?);
     let flight = flight.escalating_to(|stage| {
         say(&format!("kestrel: {stage}"));
         std::process::exit(HUNG);
@@ -180,14 +164,11 @@ pub(super) fn fly(
 }
 
 /// Keeps the bar and the snapshots.
-pub(super) fn observer(
-    frame_count: Option<usize>,
-    snapshots: &Arc<Mutex<Snapshots>>,
-) -> impl FnMut(&Progress) + Send + use<> {
+pub(super) fn observer(frame_count: Option<usize>, films: &Films) -> impl FnMut(&Progress) + Send + use<> {
     let mut bar = FrameProgress::new(frame_count.map(|count| count as u64));
-    let snapshots = Arc::clone(snapshots);
+    let snapshots = Arc::clone(&films.snapshots);
     move |progress| {
-        snapshots.lock().unwrap_or_else(PoisonError::into_inner).offer(&progress.latest);
+        developed(&snapshots).offer(&progress.latest);
         let odometry = &progress.latest.odometry;
         bar.update(progress.frames_done, || {
             format!("{:.1} fps, {:?}, {} inliers", progress.fps, odometry.state, odometry.inlier_count)
