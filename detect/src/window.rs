@@ -1,6 +1,7 @@
 //! What the network looks at: parts of a frame, scaled to its input.
 
 use geometry::{BoundingBox, Frame};
+use nn::Taps;
 
 /// Grey around an image that does not fill the input: the middle of what the network is used to.
 const PADDING: f32 = 0.5;
@@ -91,15 +92,6 @@ pub(crate) struct Cutter {
     sum: Vec<f32>,
 }
 
-/// For each new value the first of the old ones that make it, and how much of each.
-#[derive(Clone, Debug, Default)]
-struct Taps {
-    firsts: Vec<usize>,
-    weights: Vec<f32>,
-    /// Weights for one new value.
-    count: usize,
-}
-
 impl Cutter {
     /// Writes `window` of `frame` into `input`, planes `[3, size, size]` of red, green and blue, each value
     /// `(value / 255 - mean) / deviation`. Grey frames have three like planes.
@@ -120,14 +112,12 @@ impl Cutter {
         let [x, y, width, height] = window.area;
         let scaled = |length: usize| ((length as f32 * window.scale).round() as usize).clamp(1, size);
         let (new_width, new_height) = (scaled(width), scaled(height));
-        self.columns.prepare(width, new_width, window.scale);
-        self.rows.prepare(height, new_height, window.scale);
+        self.columns.prepare(width, new_width, 1.0 / window.scale);
+        self.rows.prepare(height, new_height, 1.0 / window.scale);
         for row in 0..new_height {
-            let (first, weights) = self.rows.of(row);
             self.sum.clear();
-            for (index, &weight) in weights.iter().enumerate().filter(|(_, weight)| **weight > 0.0) {
-                let source = y + (first + index).min(height - 1);
-                let values = row_of(frame, source, [x, width]);
+            for (source, weight) in self.rows.of(row).filter(|(_, weight)| *weight > 0.0) {
+                let values = row_of(frame, y + source, [x, width]);
                 self.sum.resize(values.len(), 0.0);
                 self.sum.iter_mut().zip(values).for_each(|(sum, &value)| *sum += weight * f32::from(value));
             }
@@ -135,8 +125,7 @@ impl Cutter {
             for channel in 0..3 {
                 let start = channel * plane + row * size;
                 let values = &mut input[start..start + new_width];
-                let of_channel =
-                    |at: usize| self.sum[at.min(width - 1) * channels + channel.min(channels - 1)];
+                let of_channel = |at: usize| self.sum[at * channels + channel.min(channels - 1)];
                 for (to, value) in values.iter_mut().enumerate() {
                     *value = self.columns.blend(to, of_channel) * gain[channel] + shift[channel];
                 }
@@ -150,41 +139,5 @@ fn row_of(frame: &Frame, y: usize, [x, width]: [usize; 2]) -> &[u8] {
     match &frame.rgb {
         Some(rgb) => &rgb.row(y)[3 * x..3 * (x + width)],
         None => &frame.gray.row(y)[x..x + width],
-    }
-}
-
-impl Taps {
-    /// How `from` values become `to`, `scale` new ones for each old one: a triangle as wide as the step from one new
-    /// value to the next, so that none is left out.
-    fn prepare(&mut self, from: usize, to: usize, scale: f32) {
-        let step = 1.0 / scale;
-        let reach = step.max(1.0);
-        self.count = (2.0 * reach).ceil() as usize + 1;
-        self.firsts.clear();
-        self.weights.clear();
-        for index in 0..to {
-            let centre = (index as f32 + 0.5) * step - 0.5;
-            let first = ((centre - reach).ceil().max(0.0) as usize).min(from - 1);
-            let weight = |at: usize| {
-                let distance = ((first + at) as f32 - centre).abs();
-                if first + at < from { (1.0 - distance / reach).max(0.0) } else { 0.0 }
-            };
-            let sum: f32 = (0..self.count).map(weight).sum();
-            self.firsts.push(first);
-            // A new value beyond the last old one is the last old one.
-            self.weights.extend((0..self.count).map(|at| match sum > 0.0 {
-                true => weight(at) / sum,
-                false => f32::from(u8::from(at == 0)),
-            }));
-        }
-    }
-
-    fn of(&self, to: usize) -> (usize, &[f32]) {
-        (self.firsts[to], &self.weights[to * self.count..(to + 1) * self.count])
-    }
-
-    fn blend(&self, to: usize, value: impl Fn(usize) -> f32) -> f32 {
-        let (first, weights) = self.of(to);
-        weights.iter().enumerate().map(|(index, weight)| weight * value(first + index)).sum()
     }
 }

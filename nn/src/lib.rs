@@ -18,6 +18,7 @@ pub mod preprocess;
 mod probe;
 pub mod quantize;
 mod step_info;
+mod taps;
 mod tensor;
 mod tract;
 #[cfg(feature = "train")]
@@ -32,4 +33,5 @@ pub use network::Network;
 pub use onnx::Port;
 pub use parameters::parameters;
 pub use step_info::StepInfo;
+pub use taps::Taps;
 pub use tensor::{Tensor, TensorError};
