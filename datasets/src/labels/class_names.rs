@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use yaml_rust2::{Yaml, YamlLoader};
 
-use super::{LabelSet, LabelSource, LabelledImage};
+use super::source::Problems;
+use super::{LabelSet, LabelSource, LabelledBox, LabelledImage, files};
 use crate::DatasetError;
 use crate::folder::first_existing;
 use crate::text::TextFile;
@@ -80,8 +81,22 @@ pub(super) struct NamedClasses {
 }
 
 impl NamedClasses {
+    /// A set in which each image has a file of its own, which ends in `extension`, and `boxes` reads it.
+    pub(super) fn read_set(
+        source: &LabelSource,
+        extension: &'static str,
+        problems: &mut Problems,
+        boxes: fn(&TextFile, &mut Self, &mut Problems) -> Result<Vec<LabelledBox>, DatasetError>,
+    ) -> Result<LabelSet, DatasetError> {
+        let mut classes = Self::of(source)?;
+        let of_file =
+            |file: &TextFile, _: (usize, usize), problems: &mut Problems| boxes(file, &mut classes, problems);
+        let images = files::read_pairs(source, extension, problems, of_file)?;
+        Ok(classes.into_set(images))
+    }
+
     /// The names of the source's file where it has one.
-    pub(super) fn of(source: &LabelSource) -> Result<Self, DatasetError> {
+    fn of(source: &LabelSource) -> Result<Self, DatasetError> {
         let file = source.classes.clone().or_else(|| usual(&source.folder));
         let names = file.as_deref().map(from_file).transpose()?;
         Ok(Self { are_fixed: names.is_some(), names: names.unwrap_or_default() })
@@ -103,7 +118,7 @@ impl NamedClasses {
     }
 
     /// The set; classes that no file named are in the order of the alphabet, so that it does not depend on the images.
-    pub(super) fn into_set(self, mut images: Vec<LabelledImage>) -> LabelSet {
+    fn into_set(self, mut images: Vec<LabelledImage>) -> LabelSet {
         let mut classes = self.names.clone();
         if !self.are_fixed {
             classes.sort();

@@ -4,7 +4,7 @@
 
 use super::class_names::NamedClasses;
 use super::source::Problems;
-use super::{BoxRole, LabelSet, LabelSource, LabelledBox, files};
+use super::{BoxRole, LabelSet, LabelSource, LabelledBox};
 use crate::DatasetError;
 use crate::text::{Line, TextFile};
 
@@ -12,10 +12,7 @@ use crate::text::{Line, TextFile};
 const HEADERS: [&str; 2] = ["imagesource:", "gsd:"];
 
 pub(super) fn read(source: &LabelSource, problems: &mut Problems) -> Result<LabelSet, DatasetError> {
-    let mut classes = NamedClasses::of(source)?;
-    let images =
-        files::read_pairs(source, "txt", problems, |file, _, problems| boxes(file, &mut classes, problems))?;
-    Ok(classes.into_set(images))
+    NamedClasses::read_set(source, "txt", problems, boxes)
 }
 
 fn boxes(

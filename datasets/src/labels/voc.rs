@@ -8,15 +8,12 @@ use roxmltree::{Document, Node};
 
 use super::class_names::NamedClasses;
 use super::source::Problems;
-use super::{BoxRole, LabelSet, LabelSource, LabelledBox, files};
+use super::{BoxRole, LabelSet, LabelSource, LabelledBox};
 use crate::DatasetError;
 use crate::text::TextFile;
 
 pub(super) fn read(source: &LabelSource, problems: &mut Problems) -> Result<LabelSet, DatasetError> {
-    let mut classes = NamedClasses::of(source)?;
-    let images =
-        files::read_pairs(source, "xml", problems, |file, _, problems| boxes(file, &mut classes, problems))?;
-    Ok(classes.into_set(images))
+    NamedClasses::read_set(source, "xml", problems, boxes)
 }
 
 fn boxes(
