@@ -1,16 +1,17 @@
 //! What the detector found in a flight, for the report: pictures with boxes, counts over time and figures.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use anyhow::Context;
-use eval::detection::{Annotation, FoundBox, annotated, class_color};
+use eval::detection::{Annotation, FoundBox, annotated};
 use eval::{DetectedObjects, DetectorLook, Figure, SampleFrame};
-use geometry::Timestamp;
+use geometry::{Timestamp, class_color};
 use runtime::DetectionSummary;
 use runtime::run::{DetectionOutcome, DetectionRow, read_detections};
 use runtime::stages::{Detected, Found};
 
+use crate::films::developed;
 use crate::spread::Spread;
 
 /// Pictures in a report; they are chosen from twice as many.
@@ -34,7 +35,7 @@ impl DetectionFilm {
         let film = Arc::clone(film);
         move |detected| {
             if detected.look.is_some() {
-                film.lock().unwrap_or_else(PoisonError::into_inner).0.offer(|| Arc::clone(detected));
+                developed(&film).0.offer(|| Arc::clone(detected));
             }
         }
     }

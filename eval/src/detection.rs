@@ -20,7 +20,7 @@ mod vedai;
 use geometry::Detection;
 
 pub use crate::tracking::Rectangle;
-pub use annotation::{Annotation, annotated, class_color};
+pub use annotation::{Annotation, annotated};
 pub use confusion::{Confusion, ImageVerdict, OperatingPoint};
 pub use picture::{detection_picture, labelled_picture};
 pub use report::{ClassReport, DetectionReport, SceneReport};

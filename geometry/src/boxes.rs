@@ -84,6 +84,23 @@ pub struct Detection {
     pub score: f32,
 }
 
+/// Colours that can be told apart on grass, sand and asphalt.
+const CLASS_COLORS: [[u8; 3]; 8] = [
+    [64, 224, 96],
+    [255, 176, 0],
+    [80, 176, 255],
+    [255, 96, 168],
+    [190, 140, 255],
+    [0, 220, 210],
+    [255, 112, 32],
+    [236, 236, 80],
+];
+
+/// The colour of a class, 8-bit RGB, the same in every picture and view.
+pub fn class_color(class: usize) -> [u8; 3] {
+    CLASS_COLORS[class % CLASS_COLORS.len()]
+}
+
 /// How far a track is to be believed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TrackState {
@@ -113,6 +130,11 @@ pub struct Track {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn classes_beside_each_other_have_colours_of_their_own() {
+        assert!((0..20).all(|class| (1..8).all(|by| class_color(class) != class_color(class + by))));
+    }
 
     #[test]
     fn iou_of_half_overlapping_boxes_is_a_third() {

@@ -20,7 +20,7 @@ mod trajectory;
 mod undistort;
 
 pub use assignment::assign;
-pub use boxes::{BoundingBox, Detection, Track, TrackState};
+pub use boxes::{BoundingBox, Detection, Track, TrackState, class_color};
 pub use camera::{CameraError, PinholeCamera};
 pub use distortion::Distortion;
 pub use frame::Frame;

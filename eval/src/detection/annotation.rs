@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use geometry::{Frame, ImageError, RgbImage};
+use geometry::{Frame, ImageError, RgbImage, class_color};
 use image::Rgb;
 use image::imageops::{FilterType, resize};
 
@@ -23,17 +23,6 @@ pub struct Annotation {
     pub color: [u8; 3],
 }
 
-/// Colours that can be told apart on grass, sand and asphalt.
-const COLORS: [[u8; 3]; 8] = [
-    [64, 224, 96],
-    [255, 176, 0],
-    [80, 176, 255],
-    [255, 96, 168],
-    [190, 140, 255],
-    [0, 220, 210],
-    [255, 112, 32],
-    [236, 236, 80],
-];
 const DARK: Rgb<u8> = Rgb([16, 20, 26]);
 /// Pixels of the picture's longer side for one of a line's width, and for one of a letter's height.
 const LINE: u32 = 640;
@@ -60,11 +49,6 @@ impl Annotation {
         };
         sorted.into_iter().map(annotation).collect()
     }
-}
-
-/// The colour of a class, the same in every picture.
-pub fn class_color(class: usize) -> [u8; 3] {
-    COLORS[class % COLORS.len()]
 }
 
 /// The frame with boxes and words on it. Where its longer side is not in `longer_side`, the picture is reduced, or enlarged by a whole

@@ -1,5 +1,6 @@
 //! What was found, for the rerun viewer: boxes on the image, how many of each class as a plot.
 
+use geometry::class_color;
 use rerun::RecordingStream;
 
 use super::target_view::SharedStream;
@@ -8,17 +9,6 @@ use crate::graph::{Packet, Stage, StageError};
 use crate::stages::{Detected, Object};
 
 const OBJECTS: &str = "plots/objects";
-/// Colours of the classes, in turn.
-const COLORS: [[u8; 3]; 8] = [
-    [64, 224, 96],
-    [255, 176, 0],
-    [80, 176, 255],
-    [255, 96, 168],
-    [190, 140, 255],
-    [0, 220, 210],
-    [255, 112, 32],
-    [236, 236, 80],
-];
 
 /// Sends boxes to a viewer: with each image that the [`RerunSink`](super::RerunSink) of the same stream sends, so that each lies where
 /// its object is; counts with each look.
@@ -58,7 +48,7 @@ impl DetectionView {
         let corners = objects.iter().map(|object| [of(object).x, of(object).y].map(|v| v / factor));
         let sizes = objects.iter().map(|object| [of(object).width, of(object).height].map(|v| v / factor));
         rerun::Boxes2D::from_mins_and_sizes(corners, sizes)
-            .with_colors(objects.iter().map(|object| COLORS[object.class_id as usize % COLORS.len()]))
+            .with_colors(objects.iter().map(|object| class_color(object.class_id as usize)))
             .with_labels(objects.iter().map(|object| self.label(object)))
     }
 
