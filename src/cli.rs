@@ -17,7 +17,7 @@ use clap_complete::Shell;
 use geometry::BoundingBox;
 
 pub(crate) use depth::{
-    CropArg, DepthArgs, DepthFormatArg, EvalDepthArgs, PoseArgs, ScalingArg, TrajectoryFormatArg,
+    CropArg, DepthArgs, DepthFormatArg, DoctorArgs, EvalDepthArgs, PoseArgs, ScalingArg, TrajectoryFormatArg,
 };
 pub(crate) use detect::{DetectArgs, FlightDetectorArgs};
 pub(crate) use detection::{
@@ -49,11 +49,12 @@ First steps:
   kestrel run flight.mp4 --out runs/flight      odometry on your own video
   kestrel run flight.mp4 --out runs/chase --follow 340,211   and follow what is there
   kestrel track flight.mp4 --box 320,200,40,22 --out boxes.txt  boxes only, of one target
+  kestrel doctor flight.mp4                     will it do to learn depth from?
   kestrel detect photos --out drawn             what is in these images, drawn
   kestrel eval odometry --gt a.txt --est b.txt  how good is a trajectory?
 
 Exit codes: 0 all is well; 1 an error; 2 the command was not understood; 3 the run ended but some of its frames or
-files are incomplete; 70 a stage hung for good.";
+files are incomplete; 4 the doctor finds nothing to learn from; 70 a stage hung for good.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -69,6 +70,8 @@ pub(crate) enum Command {
     Depth(DepthArgs),
     /// See how the camera moves, by a pose network: a trajectory in the network's unit
     Pose(PoseArgs),
+    /// Will a video do to learn depth and motion from? A verdict with reasons, and the frames to take
+    Doctor(DoctorArgs),
     /// Find vehicles in images or in a video and draw them
     Detect(DetectArgs),
     /// Measure results against ground truth

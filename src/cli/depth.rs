@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{WindowArgs, at_least_one};
+use super::{CameraArgs, WindowArgs, at_least_one};
 
 #[derive(Debug, Args)]
 pub(crate) struct EvalDepthArgs {
@@ -92,6 +92,19 @@ pub(crate) struct DepthArgs {
     /// Threads that share the network's work
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = at_least_one)]
     pub(crate) threads: usize,
+    /// Print one JSON object on standard output
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArgs {
+    /// A video file, a folder of images, or anything else that `kestrel run` takes
+    pub(crate) source: String,
+    #[command(flatten)]
+    pub(crate) camera: CameraArgs,
+    #[command(flatten)]
+    pub(crate) window: WindowArgs,
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,

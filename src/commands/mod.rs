@@ -6,6 +6,7 @@ mod demo;
 mod depth;
 mod detect;
 mod detection_source;
+mod doctor;
 mod eval_depth;
 mod eval_detection;
 mod eval_odometry;
@@ -40,6 +41,8 @@ use crate::cli::{Cli, Command, DataCommand, EvalCommand, ModelCommand};
 
 /// The run ended, but some of its frames or files are incomplete.
 pub(crate) const INCOMPLETE: u8 = 3;
+/// A video that nothing can be learnt from.
+pub(crate) const UNUSABLE: u8 = 4;
 /// A stage hung for good; `EX_SOFTWARE` of sysexits.
 pub(crate) const HUNG: i32 = 70;
 
@@ -51,6 +54,7 @@ pub(crate) fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Replay(args) => replay::replay(&args),
         Command::Depth(args) => depth::depth(&args),
         Command::Pose(args) => pose::pose(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Eval(EvalCommand::Odometry(args)) => eval_odometry::eval_odometry(&args),
         Command::Eval(EvalCommand::Peers(args)) => eval_peers::eval_peers(&args),
         Command::Eval(EvalCommand::Tracking(args)) => eval_tracking::eval_tracking(&args),

@@ -26,6 +26,7 @@ fn every_command_explains_itself() {
         ("eval depth", "kitti-object"),
         ("depth", "16-bit"),
         ("pose", "kestrel.pose"),
+        ("doctor", "verdict"),
         ("data", "check"),
         ("data check", "List what is wrong"),
         ("model", "quantize"),

@@ -7,6 +7,7 @@ mod common;
 mod data_check;
 mod depth;
 mod detect;
+mod doctor;
 mod eval;
 mod eval_detection;
 mod eval_tracking;

@@ -1,13 +1,13 @@
 //! The first map: wait for parallax, weigh what the motion may have been, keep what all frames agree with.
 
 use geometry::{Se3, Timestamp};
-use nalgebra::{Matrix3, UnitQuaternion, Vector3};
+use nalgebra::{UnitQuaternion, Vector3};
 
 use crate::bundle::{LENS_HELD, Options, Point, Pose, Problem, RobustCost, View};
 use crate::lens::LensResidual;
 use crate::map::Rays;
 use crate::median::median;
-use crate::two_view::{self, Match};
+use crate::two_view::{self, Match, best_rotation, parallax, rotation_of};
 
 /// Frames remembered while waiting; every second one is dropped when there are more.
 const MAX_FRAMES: usize = 24;
@@ -35,8 +35,6 @@ const MAX_ERROR_PX: f64 = 0.8;
 /// Width of the robust cost, in pixels.
 const COST_WIDTH_PX: f64 = 1.0;
 
-/// Matches further from a rotation than this many times the median one have no say in it.
-const OUTLIER_PARALLAXES: f64 = 3.0;
 /// Two frames that rotation explains to this many pixels show a camera that turns on the spot, or nearly.
 const MAX_TURN_ERROR_PX: f64 = 2.0;
 
@@ -260,31 +258,4 @@ fn normalize(problem: &mut Problem) -> bool {
     let inverse_depth = median(problem.points.iter().map(|p| p.inverse_depth)).unwrap_or(0.0);
     problem.scale(inverse_depth);
     inverse_depth > 1e-6
-}
-
-/// Median distance of the matches from each other after `rotation`; on the plane `z = 1`.
-fn parallax(matches: &[Match], rotation: &UnitQuaternion<f64>) -> f64 {
-    median(matches.iter().map(|m| turn_error(rotation, m))).unwrap_or(0.0)
-}
-
-/// Distance of a match from where a rotation takes it, on the plane `z = 1`.
-fn turn_error(rotation: &UnitQuaternion<f64>, (a, b): &Match) -> f64 {
-    let rotated = rotation * a.push(1.0);
-    (rotated.xy() / rotated.z - b).norm()
-}
-
-/// The rotation that takes most of the first rays nearest to the second.
-fn best_rotation(matches: &[Match]) -> UnitQuaternion<f64> {
-    let first = rotation_of(matches.iter());
-    let limit = OUTLIER_PARALLAXES * parallax(matches, &first);
-    rotation_of(matches.iter().filter(|m| turn_error(&first, m) <= limit))
-}
-
-/// The rotation that takes the first rays nearest to the second (Kabsch 1976).
-fn rotation_of<'a>(matches: impl Iterator<Item = &'a Match>) -> UnitQuaternion<f64> {
-    let correlation = |sum: Matrix3<f64>, (a, b): &Match| {
-        sum + b.push(1.0).normalize() * a.push(1.0).normalize().transpose()
-    };
-    let sum = matches.fold(Matrix3::zeros(), correlation);
-    Se3::from_rotation_matrix(&sum, Vector3::zeros()).rotation
 }

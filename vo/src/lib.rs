@@ -1,6 +1,7 @@
 //! Visual odometry: where the camera is and how far everything else, from images.
 //!
-//! The entry points are [`VisualOdometry::register_frame`], [`DepthNetwork::predict`] and [`PoseNetwork::predict`].
+//! The entry points are [`VisualOdometry::register_frame`], [`DepthNetwork::predict`] and [`PoseNetwork::predict`]; [`doctor`]
+//! says whether a video will do to learn from.
 
 mod affine;
 mod bundle;
@@ -8,6 +9,7 @@ mod config;
 mod corners;
 mod covariance;
 mod depth;
+pub mod doctor;
 mod error;
 mod estimator;
 mod features;

@@ -1,10 +1,11 @@
 //! The homography of a flat scene by four points.
 
 use geometry::Se3;
-use nalgebra::{Matrix3, SMatrix, SVector, Vector3};
+use nalgebra::{Matrix3, SMatrix, SVector, Vector2, Vector3};
 
 use super::{Match, Model, with_unit_translation};
 
+#[derive(Clone, Debug)]
 pub(super) struct Homography {
     second_from_first: Matrix3<f64>,
     first_from_second: Matrix3<f64>,
@@ -36,7 +37,7 @@ impl Model for Homography {
 
     /// Mean of the squared transfer errors both ways.
     fn squared_error(&self, (a, b): &Match) -> f64 {
-        let transfer = |h: &Matrix3<f64>, from: &nalgebra::Vector2<f64>, to: &nalgebra::Vector2<f64>| {
+        let transfer = |h: &Matrix3<f64>, from: &Vector2<f64>, to: &Vector2<f64>| {
             let q = h * from.push(1.0);
             if q.z > 1e-9 { (q.xy() / q.z - to).norm_squared() } else { f64::INFINITY }
         };
@@ -45,6 +46,12 @@ impl Model for Homography {
 }
 
 impl Homography {
+    /// Where the second view sees what the first one sees at `first`, if it lies on the plane; `None` behind the camera.
+    pub(super) fn transfer(&self, first: &Vector2<f64>) -> Option<Vector2<f64>> {
+        let q = self.second_from_first * first.push(1.0);
+        (q.z > 1e-9).then(|| q.xy() / q.z)
+    }
+
     /// The poses `second_from_first` it stands for: four, in two pairs of opposite normals (Ma, Soatto, Kosecka and Sastry
     /// 2004, section 5.3.3); none for a pure rotation.
     pub(super) fn decompose(&self) -> Vec<Se3> {

@@ -5,9 +5,14 @@
 
 mod essential;
 mod homography;
+mod plane;
+mod rotation;
 
 use geometry::Se3;
 use nalgebra::{Matrix3, Vector2, Vector3};
+
+pub(crate) use plane::PlaneFit;
+pub(crate) use rotation::{best_rotation, parallax, rotation_of, turn_error};
 
 /// Where the first and the second view see the same point, on the plane `z = 1`.
 pub(crate) type Match = (Vector2<f64>, Vector2<f64>);
