@@ -83,7 +83,7 @@ pub struct Diagnosis {
     pub frame_step: usize,
     /// Median way of points over that step, in pixels.
     pub flow_px: Option<f64>,
-    /// What of it a turn of the camera does not explain, in pixels.
+    /// What of it a turn of the camera does not explain, in pixels; a quarter of the points show more.
     pub parallax_px: Option<f64>,
     /// Share of the views that a single plane explains; `None` where none could be judged.
     pub planar_share: Option<f64>,

@@ -4,7 +4,6 @@ use geometry::Timestamp;
 use nalgebra::Vector2;
 
 use super::snippets::Limits;
-use crate::median::median_in;
 use crate::two_view::{Match, best_rotation, turn_error};
 
 /// Steps between two frames that are looked at, in frames.
@@ -13,8 +12,16 @@ pub(super) const STEPS: [usize; 10] = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32];
 pub(super) const LEAST_MATCHES: usize = 25;
 /// Two frames have to have this share of the features of the first in common.
 const LEAST_SHARED: f64 = 0.3;
-/// Share of the points that move less than what is given as the most.
+/// Shares of the points that move less than what is given as the parallax, and as the most.
+const PARALLAX: f64 = 0.75;
 const MOST: f64 = 0.9;
+
+/// A parallax below this share of the flow may be a turn, seen through a lens whose focal length is a guess ...
+const DOUBTFUL: f64 = 0.2;
+/// ... and wrong by one of these factors, ...
+const FOCAL_FACTORS: [f64; 8] = [0.6, 0.68, 0.78, 0.88, 1.13, 1.28, 1.43, 1.6];
+/// ... where a turn then leaves less than this share.
+const EXACT: f64 = 0.015;
 
 /// What is kept of a frame. Pixels are those of the image that is looked at, not of the video.
 #[derive(Clone, Debug, Default)]
@@ -60,7 +67,8 @@ pub(super) struct Motion {
     pub(super) flow_px: f64,
     /// Distance that nearly all points stay below.
     pub(super) most_px: f64,
-    /// Median distance from where a turn of the camera would take them.
+    /// Distance from where a turn of the camera would take them that a quarter of the points exceed: seen from above, most of
+    /// a flight looks like a turn to those in the middle.
     pub(super) parallax_px: f64,
 }
 
@@ -68,13 +76,38 @@ impl Motion {
     /// Of matches on the plane `z = 1`, where a pixel is `pixel` wide.
     pub(super) fn of(matches: &[Match], pixel: f64) -> Option<Self> {
         let mut room = Vec::with_capacity(matches.len());
-        let rotation = best_rotation(matches);
-        let parallax = median_in(&mut room, matches.iter().map(|m| turn_error(&rotation, m)))?;
-        let flow = median_in(&mut room, matches.iter().map(|(a, b)| (a - b).norm()))?;
-        room.sort_unstable_by(f64::total_cmp);
-        let most = *room.get((MOST * (room.len() - 1) as f64) as usize)?;
+        let most = quantile(&mut room, matches.iter().map(|(a, b)| (a - b).norm()), MOST)?;
+        let flow = *room.get(room.len() / 2)?;
+        let mut parallax = parallax(matches, &mut room)?;
+        if parallax < DOUBTFUL * flow {
+            let by_other_lens = least_parallax(matches, &mut room);
+            parallax = by_other_lens.filter(|least| *least < EXACT * flow).unwrap_or(parallax);
+        }
         Some(Self { flow_px: flow / pixel, most_px: most / pixel, parallax_px: parallax / pixel })
     }
+}
+
+/// What the rotation that explains matches best leaves of them.
+fn parallax(matches: &[Match], room: &mut Vec<f64>) -> Option<f64> {
+    let rotation = best_rotation(matches);
+    quantile(room, matches.iter().map(|m| turn_error(&rotation, m)), PARALLAX)
+}
+
+/// The same through that lens of another focal length by which it is least.
+fn least_parallax(matches: &[Match], room: &mut Vec<f64>) -> Option<f64> {
+    let through = |factor: f64| {
+        let scaled: Vec<Match> = matches.iter().map(|(a, b)| (a * factor, b * factor)).collect();
+        Some(parallax(&scaled, room)? / factor)
+    };
+    FOCAL_FACTORS.into_iter().filter_map(through).reduce(f64::min)
+}
+
+/// The value that this share of `values` stays below, which are left in `room` sorted; `None` where there are none.
+fn quantile(room: &mut Vec<f64>, values: impl Iterator<Item = f64>, share: f64) -> Option<f64> {
+    room.clear();
+    room.extend(values);
+    room.sort_unstable_by(f64::total_cmp);
+    room.get((share * room.len().saturating_sub(1) as f64) as usize).copied()
 }
 
 /// Motion from each frame on over each of [`STEPS`].
@@ -171,6 +204,16 @@ pub(super) mod tests {
             flight.flow_px > 15.0 && flight.parallax_px > 1.0 && flight.most_px > flight.flow_px,
             "{flight:?}"
         );
+    }
+
+    #[test]
+    fn a_turn_is_a_turn_though_the_focal_length_is_a_guess() {
+        for factor in [0.65, 0.9, 1.2, 1.5] {
+            let mut sights = turning(13, 0.01);
+            sights.iter_mut().flat_map(|sight| &mut sight.rays).for_each(|(_, ray)| *ray *= factor);
+            let turn = Motions::of(&sights, PIXEL, 64).get(0, 12).unwrap();
+            assert!(turn.flow_px > 25.0 && turn.parallax_px < 0.015 * turn.flow_px, "{factor}: {turn:?}");
+        }
     }
 
     #[test]
