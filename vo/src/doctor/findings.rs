@@ -65,7 +65,7 @@ pub struct Diagnosis {
     /// Width of the edges in the median frame, in pixels: 2 to 4 where it is sharp, more by what it is smeared; `None` where
     /// there are no edges to measure.
     pub edge_width_px: Option<f64>,
-    /// Share of frames that are too blurred.
+    /// Share of frames that are blurred, or show no edges.
     pub blurred_share: f64,
     /// Times when the brightness jumps from one frame to the next.
     pub exposure_jumps: usize,
@@ -85,7 +85,7 @@ pub struct Diagnosis {
     pub flow_px: Option<f64>,
     /// What of it a turn of the camera does not explain, in pixels; a quarter of the points show more.
     pub parallax_px: Option<f64>,
-    /// Share of the views that a single plane explains; `None` where none could be judged.
+    /// Share of the views in which hardly anything sticks out of a plane; `None` where none could be judged.
     pub planar_share: Option<f64>,
     /// How far rows of the image shake against each other, in pixels; `None` where it can't be told from noise.
     pub row_wobble_px: Option<f64>,
@@ -239,7 +239,7 @@ impl State {
     }
 }
 
-/// Share of views far apart that are from which hardly anything sticks out of a plane.
+/// Share of the pairs of frames that see the most parallax in which hardly anything sticks out of a plane.
 fn planar_share(sights: &[Sight], view: &View, motions: &Motions, limits: &Limits) -> Option<f64> {
     let pairs: Vec<(usize, usize)> = (0..sights.len())
         .filter_map(|first| Some((first, first + motions.farthest(first, limits)?)))

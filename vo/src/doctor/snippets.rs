@@ -53,8 +53,9 @@ pub(super) struct Limits {
 }
 
 impl Limits {
+    /// Whether edges are too wide, or none are left.
     pub(super) fn is_blurred(&self, sight: &Sight) -> bool {
-        sight.edge_width_px.is_some_and(|width| width > self.edge_width_px)
+        sight.is_readable() && sight.edge_width_px.is_none_or(|width| width > self.edge_width_px)
     }
 
     pub(super) fn is_moving(&self, motion: &Motion) -> bool {

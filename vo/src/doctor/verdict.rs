@@ -105,12 +105,13 @@ fn frames(of: &Diagnosis) -> Judgements {
         ));
     }
     for (count, what) in [
-        (of.gaps, "times frames are missing"),
-        (of.cuts, "times one frame shows another scene than the one before"),
-        (of.exposure_jumps, "times the brightness jumps"),
+        (of.gaps, "frames are missing"),
+        (of.cuts, "one frame shows another scene than the one before"),
+        (of.exposure_jumps, "the brightness jumps"),
     ] {
+        let times = if count == 1 { "once".to_owned() } else { format!("{count} times") };
         if count > 0 {
-            said.push((grade(of, count), format!("{count} {what}; snippets end there")));
+            said.push((grade(of, count), format!("{what} {times}; snippets end there")));
         }
     }
     if of.repeated_share > SOME {
@@ -143,9 +144,11 @@ fn images(of: &Diagnosis) -> Judgements {
         said.push((Verdict::Fair, reason));
     }
     if of.blurred_share > SOME {
-        let width =
-            of.edge_width_px.map_or_else(String::new, |px| format!(" (edges are {px:.1} pixels wide)"));
-        let reason = format!("{} of the frames are blurred{width}", percent(of.blurred_share));
+        let width = of
+            .edge_width_px
+            .map_or_else(String::new, |px| format!(" (the median edge is {px:.1} pixels wide)"));
+        let reason =
+            format!("{} of the frames are blurred or show no edges{width}", percent(of.blurred_share));
         said.push((Verdict::Fair, reason));
     }
     if let Some(wobble) = of.row_wobble_px.filter(|wobble| *wobble > WOBBLE * width as f64) {
@@ -235,7 +238,7 @@ mod tests {
         assert_judged(
             &Diagnosis { exposure_jumps: 80, ..of() },
             Verdict::Fair,
-            "80 times the brightness jumps",
+            "the brightness jumps 80 times",
         );
         assert_judged(&Diagnosis { size: [40, 30], ..of() }, Verdict::Unusable, "too small");
         assert_judged(&Diagnosis { size: [320, 240], ..of() }, Verdict::Fair, "416x128");
