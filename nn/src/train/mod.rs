@@ -15,7 +15,7 @@ pub use average::MovingAverage;
 pub use best::Best;
 pub use checkpoint::{Checkpoint, CheckpointError};
 pub use loader::Loader;
-pub use network::TrainableNetwork;
+pub use network::{TrainableNetwork, learnable};
 pub use schedule::LearningRate;
 
 use burn::tensor::Device;

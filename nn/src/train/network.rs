@@ -54,7 +54,7 @@ struct Slots {
 }
 
 impl TrainableNetwork {
-    /// The network of `architecture` with `weights` on `device`, which must be one with gradients.
+    /// The network of `architecture` with `weights` on `device`; on one without gradients it only runs.
     ///
     /// # Errors
     /// [`WeightsError`] where the weights are not this network's.
@@ -78,13 +78,11 @@ impl TrainableNetwork {
             // Numbers in order and not at random: the state of an optimiser finds its parameters by them.
             let id = ParamId::from(index as u64);
             if parameter.shape.len() == 4 {
-                let tensor = Tensor::from_data(data, device).require_grad();
-                network.filters.push(Param::initialized(id, tensor));
+                network.filters.push(Param::initialized(id, learnable(data, device)));
             } else if is_running(&parameter.name) {
                 network.running.push(Tensor::from_data(data, device));
             } else {
-                let tensor = Tensor::from_data(data, device).require_grad();
-                network.vectors.push(Param::initialized(id, tensor));
+                network.vectors.push(Param::initialized(id, learnable(data, device)));
             }
         }
         Ok(network)
@@ -257,6 +255,12 @@ impl TrainableNetwork {
             self.running[slots.running + part] = batch[part].clone();
         }
     }
+}
+
+/// A tensor that a gradient is wanted of, where `device` has gradients.
+pub fn learnable<const D: usize>(data: TensorData, device: &Device) -> Tensor<D> {
+    let tensor = Tensor::from_data(data, device);
+    if device.is_autodiff() { tensor.require_grad() } else { tensor }
 }
 
 /// A vector as what is added to channels.

@@ -85,7 +85,7 @@ impl Widths {
             below += count;
             2 * below > self.count
         })?;
-        (self.count >= LEAST_EDGES * lines).then(|| (bin as f64 + 0.5) * BIN)
+        (self.count >= LEAST_EDGES * lines).then_some((bin as f64 + 0.5) * BIN)
     }
 }
 

@@ -12,6 +12,7 @@ use nn::preprocess::{Colors, Preprocessing};
 use nn::train::tflite::TrainedConvolution;
 use nn::train::{
     Checkpoint, CheckpointError, ForeignBackbone, LearningRate, MovingAverage, TrainableNetwork, adopt,
+    learnable,
 };
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
@@ -406,8 +407,8 @@ impl Networks {
         // An optimiser tells parameters apart by their numbers.
         let first = depth.architecture().parameters().len() as u64;
         let last = first + pose.architecture().parameters().len() as u64;
-        let focal = Tensor::from_data(TensorData::new(focal.to_vec(), [focal.len()]), device);
-        let focal = Param::initialized(ParamId::from(last), focal.require_grad());
+        let focal = learnable(TensorData::new(focal.to_vec(), [focal.len()]), device);
+        let focal = Param::initialized(ParamId::from(last), focal);
         Ok(Self { depth, pose: pose.numbered_from(first), focal })
     }
 
