@@ -65,7 +65,7 @@ pub(crate) fn statistics(input: &[f32], channels: usize, pixels: usize) -> [Vec<
 }
 
 impl Norm {
-    /// The output for `input`.
+    /// The output for `input`. A NaN stays one, so that a training that has come to it can be told by its loss.
     pub(crate) fn forward(&self, input: &[f32], of: Channels<'_>) -> Vec<f32> {
         let mut output = vec![0.0; input.len()];
         let [low, high] = self.limits;
@@ -74,7 +74,7 @@ impl Norm {
             let [gain, shift] = of.line(plane % self.channels);
             vectorized(|| {
                 let values = output.iter_mut().zip(input);
-                values.for_each(|(to, &from)| *to = (from * gain + shift).max(low).min(high));
+                values.for_each(|(to, &from)| *to = kept_within(from * gain + shift, [low, high]));
             });
         });
         output
@@ -134,6 +134,13 @@ impl Norm {
     }
 }
 
+/// `value`, or the limit that it is beyond; unlike by `max` and `min`, a NaN is beyond none.
+#[inline(always)]
+fn kept_within(value: f32, [low, high]: [f32; 2]) -> f32 {
+    let value = if value < low { low } else { value };
+    if value > high { high } else { value }
+}
+
 impl Channels<'_> {
     /// One over the deviation.
     fn scale(&self, channel: usize) -> f32 {
@@ -144,5 +151,25 @@ impl Channels<'_> {
     fn line(&self, channel: usize) -> [f32; 2] {
         let gain = self.gamma[channel] * self.scale(channel);
         [gain, self.beta[channel] - self.mean[channel] * gain]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nan_stays_one_and_limits_hold() {
+        let norm = Norm { channels: 2, pixels: 3, limits: [0.0, 6.0], is_of_batch: false };
+        let of = Channels {
+            gamma: &[1.0, f32::NAN],
+            beta: &[0.0; 2],
+            mean: &[0.0; 2],
+            variance: &[1.0 - BATCH_NORM_EPSILON; 2],
+        };
+        let output = norm.forward(&[-1.0, f32::NAN, 9.0, -1.0, 2.0, 9.0], of);
+        assert_eq!([output[0], output[2]], [0.0, 6.0]);
+        assert!(output[1].is_nan(), "of an input: {output:?}");
+        assert!(output[3..].iter().all(|value| value.is_nan()), "of a weight: {output:?}");
     }
 }
