@@ -41,7 +41,7 @@ pub struct Terms {
     pub consistency: Tensor<1>,
 }
 
-/// Added to the error of a still camera: where moving is as good, it counts.
+/// Added to the error of a still camera, so that a tie is for the moving one.
 const TIE: f32 = 1e-5;
 
 impl Terms {

@@ -41,7 +41,8 @@ pub enum Smoothness {
 }
 
 impl Recipe {
-    /// Zhou et al., CVPR 2017, as its published code has it: no explainability mask, a smoothness of 0.5.
+    /// Zhou et al., CVPR 2017, as its published code has it: no explainability mask, a smoothness of 0.5. Published is the sum
+    /// over two sources, of images between -1 and 1; ours is their mean, of images between 0 and 1, and so a quarter.
     pub fn sfmlearner() -> Self {
         Self {
             ssim_share: 0.0,
@@ -52,7 +53,7 @@ impl Recipe {
             scales: 4,
             full_resolution: false,
             smoothness: Smoothness::SecondOrder,
-            smoothness_weight: 0.5,
+            smoothness_weight: 0.5 / 4.0,
             consistency_weight: 0.0,
         }
     }
