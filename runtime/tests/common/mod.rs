@@ -62,7 +62,7 @@ pub fn fly_into(out: &Path, flight: Flight) -> FlightSummary {
 /// The flight of `run` again, over `source` unless the frames are stored; without injected faults, which come from the
 /// record.
 pub fn replay_of(run: &Path, source: Option<Made>) -> Replay {
-    let open = |_: &_| Ok(Box::new(source.expect("the frames are stored")) as Box<dyn Dataset>);
+    let open = |_: &_| Ok(Box::new(source.unwrap()) as Box<dyn Dataset>);
     Replay::open(run, open).unwrap().with_estimator(DeadReckoning::factory(&[], Duration::ZERO))
 }
 

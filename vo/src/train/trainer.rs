@@ -524,4 +524,6 @@ fn optimizer() -> ModuleOptimizer {
 }
 
 #[cfg(test)]
+mod faithfulness;
+#[cfg(test)]
 mod tests;
