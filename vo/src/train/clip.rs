@@ -174,7 +174,7 @@ mod tests {
     }
 
     impl Greys {
-        fn new(frames: &[(u64, Option<u8>)]) -> Self {
+        fn new(frames: Vec<(u64, Option<u8>)>) -> Self {
             let camera = PinholeCamera::new(64, 32, 40.0, 40.0, 31.5, 15.5).unwrap();
             let info = SourceInfo {
                 name: "greys".into(),
@@ -184,7 +184,7 @@ mod tests {
                 live: false,
                 assumptions: Vec::new(),
             };
-            Self { info, frames: frames.to_vec().into_iter() }
+            Self { info, frames: frames.into_iter() }
         }
     }
 
@@ -208,7 +208,7 @@ mod tests {
     }
 
     fn read(frames: &[(u64, Option<u8>)], step: usize) -> Result<Clip, ClipError> {
-        Clip::read(&mut Greys::new(frames), [16, 32], step, |_| ())
+        Clip::read(&mut Greys::new(frames.to_vec()), [16, 32], step, |_| ())
     }
 
     #[test]
