@@ -77,7 +77,7 @@ fn what_teaches_nothing_is_named() {
         ("still", "found none among 5 frames, of which 4 show what the frame before them shows"),
         ("short", "found none among 2 frames, of which 0"),
         ("mixed", "found none among 4 frames"),
-        ("nowhere", "found a file that is none of these"),
+        ("nowhere", "found no such file, folder or device in nowhere"),
     ] {
         let error = lab.kestrel(&format!("{COMMAND} --data {source} --out trained")).expect_code(1).stderr;
         assert!(error.contains(source) && error.contains(said), "{source}: {error}");
