@@ -93,7 +93,7 @@ pub enum TrainError {
         losses: Losses,
     },
     /// A size that the networks can't have.
-    #[error("expected a height and width that 32 divides, found {height}x{width}")]
+    #[error("expected a width and height that 32 divides, found {width}x{height}")]
     Size {
         /// Of the images.
         height: usize,

@@ -195,11 +195,17 @@ fn losses(recipe: Recipe) -> Vec<f64> {
 }
 
 fn assert_faithful(recipe: Recipe, stored: &Stored) {
+    // What 32 bits round off a mean over all pixels, and what six steps of Adam make of that; small terms are held to a
+    // share of themselves as well.
+    let off = |found: f64, wanted: f64, absolute: f64, share: f64| {
+        let off = (found - wanted).abs();
+        off > absolute || off > share * wanted
+    };
     for (found, wanted) in terms(&recipe).into_iter().zip(stored.terms) {
-        assert!((found - wanted).abs() <= 1e-6 * wanted, "a term is {found}, PyTorch's {wanted}");
+        assert!(!off(found, wanted, 1e-6, 1e-5), "a term is {found}, PyTorch's {wanted}");
     }
     for (step, (found, wanted)) in losses(recipe).into_iter().zip(stored.losses).enumerate() {
-        assert!((found - wanted).abs() <= 1e-5 * wanted, "step {step}: {found}, PyTorch's {wanted}");
+        assert!(!off(found, wanted, 1e-5, 1e-3), "step {step}: {found}, PyTorch's {wanted}");
     }
 }
 
