@@ -34,6 +34,10 @@ pub(crate) struct TrainVoArgs {
     /// Weight of the agreement between depths of neighbouring images, instead of the recipe's; above 0, each image is a target
     #[arg(long, value_name = "WEIGHT", value_parser = weight)]
     pub(crate) consistency: Option<f32>,
+    /// Weight of the agreement with what the odometry finds in the videos, motions and points; 0 learns from the
+    /// looks of images alone, as published
+    #[arg(long, value_name = "WEIGHT", value_parser = weight, default_value_t = 0.1)]
+    pub(crate) guidance: f32,
     /// Outputs that are learnt from, each of half the size of the one before, instead of the recipe's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=4))]
     pub(crate) scales: Option<u8>,
@@ -44,6 +48,9 @@ pub(crate) struct TrainVoArgs {
     pub(crate) learn_focal: bool,
     #[command(flatten)]
     pub(crate) window: WindowArgs,
+    /// Learn only from what `kestrel doctor` finds usable, at the step between frames that it suggests for each source
+    #[arg(long)]
+    pub(crate) only_usable: bool,
     /// Width of the images that networks see, a multiple of 32; frames are stretched to it
     #[arg(long, value_name = "PIXELS", default_value_t = 416, value_parser = multiple_of_32)]
     pub(crate) width: usize,

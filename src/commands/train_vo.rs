@@ -95,6 +95,7 @@ fn recipe(args: &TrainVoArgs) -> Recipe {
         ssim_share: args.ssim.unwrap_or(recipe.ssim_share),
         smoothness_weight: args.smoothness.unwrap_or(recipe.smoothness_weight),
         consistency_weight: args.consistency.unwrap_or(recipe.consistency_weight),
+        guidance_weight: args.guidance,
         scales: args.scales.map_or(recipe.scales, usize::from),
         ..recipe
     }

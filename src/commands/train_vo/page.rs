@@ -100,8 +100,9 @@ fn plots(table: &Table) -> Vec<Plot> {
         (!lines.is_empty()).then(|| Plot { dots: true, ..plot(title, figure, lines) })
     };
     let photometric = vec![mean(table, "photometric_loss", "photometric")];
-    let others =
-        vec![mean(table, "smoothness_loss", "smoothness"), mean(table, "consistency_loss", "consistency")];
+    let others = ["smoothness", "consistency", "guidance"]
+        .map(|name| mean(table, &format!("{name}_loss"), name))
+        .into();
     let losses = [plot("Photometric loss", "loss", photometric), plot("Other losses", "loss", others)];
     let measured =
         [measured("loss", "Loss on what is held out"), measured("abs_rel", "Relative error of depth")];

@@ -23,7 +23,7 @@ const POSE: [&str; 2] = ["pose.onnx", "pose-int8.onnx"];
 /// What a training that broke off saw last.
 const LAST_SEEN: &str = "last-batch.jpg";
 /// Names of the losses in the curves.
-const LOSSES: [&str; 3] = ["photometric_loss", "smoothness_loss", "consistency_loss"];
+const LOSSES: [&str; 4] = ["photometric_loss", "smoothness_loss", "consistency_loss", "guidance_loss"];
 /// Batches that show what the values of a network range over.
 const CALIBRATION: usize = 24;
 
@@ -84,8 +84,8 @@ impl<'a> Session<'a> {
         let (step, time, waited) = (self.trainer.steps_taken(), start.elapsed(), loader.waited - waited);
         let is_due = step.is_multiple_of(self.args.validate_every) || self.trainer.is_done();
         let figures = if is_due && self.validation.is_possible() { self.validate()? } else { Vec::new() };
-        let Losses { photometric, smoothness, consistency } = losses;
-        let of_step = vec![photometric, smoothness, consistency];
+        let Losses { photometric, smoothness, consistency, guidance } = losses;
+        let of_step = vec![photometric, smoothness, consistency, guidance];
         self.curves.write(&Row { step, losses: of_step, learning_rate, time, waited, figures })?;
         Ok((step, losses.sum()))
     }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use datasets::{Dataset, DatasetError, SourceSpec, Undistorted, Window, WindowSpec, open};
-use vo::train::Clip;
+use vo::train::{Clip, ClipOptions};
 
 use crate::cli::TrainVoArgs;
 use crate::logging::say;
@@ -16,6 +16,11 @@ use crate::progress::FrameProgress;
 /// # Errors
 /// Where a source can't be opened, or none teaches anything.
 pub(super) fn clips(paths: &[String], args: &TrainVoArgs) -> anyhow::Result<Vec<Clip>> {
+    let options = ClipOptions {
+        step: args.window.stride,
+        is_guided: args.guidance > 0.0,
+        is_examined: args.only_usable,
+    };
     let mut clips = Vec::new();
     let mut last = None;
     for path in paths.iter().flat_map(|path| sequences(path)) {
@@ -25,13 +30,18 @@ pub(super) fn clips(paths: &[String], args: &TrainVoArgs) -> anyhow::Result<Vec<
             say(&format!("{path}: {assumption}"));
         }
         let update = |done: usize| progress.update(done as u64, || format!("of {path}"));
-        let clip = Clip::read(&mut source, [args.height, args.width], args.window.stride, update);
+        let clip = Clip::read(&mut source, [args.height, args.width], options, update);
         progress.finish();
         match clip {
             Ok(clip) => {
                 let Clip { frames, snippets, still, unread, .. } = &clip;
+                let known = frames.iter().filter(|frame| frame.sight.is_some()).count();
+                let guided =
+                    if options.is_guided { format!(", {known} known by odometry") } else { String::new() };
                 let (frames, snippets) = (frames.len(), snippets.len());
-                say(&format!("{path}: {frames} frames, {snippets} snippets; {still} still, {unread} unread"));
+                say(&format!(
+                    "{path}: {frames} frames{guided}, {snippets} snippets; {still} still, {unread} unread"
+                ));
                 clips.push(clip);
             }
             Err(error) => {

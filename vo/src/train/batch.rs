@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use fastrand::Rng;
+use geometry::Se3;
 use serde::{Deserialize, Serialize};
 
-use super::clip::Clip;
+use super::clip::{Clip, ClipFrame};
 
 /// What is done to snippets, to all three images alike.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,19 @@ pub struct Batch {
     pub cameras: Vec<f32>,
     /// Which clip each snippet is of.
     pub clips: Vec<usize>,
+    /// What odometry knows of it.
+    pub guide: Guide,
+}
+
+/// What odometry knows of a batch ([`super::Sight`]).
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Guide {
+    /// `[batch, 12]`: the motions `second_from_first` and `third_from_second`, rows of `[R | t]`.
+    pub motions: [Vec<f32>; 2],
+    /// `[batch]`: 1 where motions are known, else 0.
+    pub is_known: Vec<f32>,
+    /// `[batch, 1, height, width]`: the inverse depths of points, 0 where none is known.
+    pub inverse_depths: [Vec<f32>; 3],
 }
 
 /// What is done to one snippet.
@@ -116,6 +130,8 @@ impl BatchMaker {
             let [fx, cx] = self.axis(view, 0, focal.x, centre.x);
             let [fy, cy] = self.axis(view, 1, focal.y, centre.y);
             batch.cameras.extend([fx, fy, cx, cy]);
+            let frames = places.map(|place| &clip.frames[place]);
+            self.guide(frames, view, &mut batch.guide);
             for (time, &place) in places.iter().enumerate() {
                 let image = self.image(&clip.frames[place].planes, view);
                 self.light(&image, view.light, &mut batch.inputs[time]);
@@ -179,6 +195,49 @@ impl BatchMaker {
         image
     }
 
+    /// What odometry knows of the three frames of a snippet, as it is in `view`.
+    fn guide(&self, frames: [&ClipFrame; 3], view: View, guide: &mut Guide) {
+        let sights = frames.map(|frame| frame.sight.as_ref());
+        let known = match sights {
+            [Some(a), Some(b), Some(c)] if a.map == b.map && b.map == c.map => Some([a, b, c]),
+            _ => None,
+        };
+        guide.is_known.push(if known.is_some() { 1.0 } else { 0.0 });
+        for pair in 0..2 {
+            let motion = known.map_or_else(Se3::identity, |sights| {
+                sights[pair + 1].world_from_camera.inverse() * sights[pair].world_from_camera
+            });
+            let matrix = motion.to_matrix3x4();
+            // A mirror turns x around, before and after.
+            let sign = |axis: usize| if axis == 0 && view.is_mirrored { -1.0 } else { 1.0 };
+            let entries = (0..12).map(|entry| (entry / 4, entry % 4));
+            guide.motions[pair].extend(
+                entries.map(|(row, column)| (matrix[(row, column)] * sign(row) * sign(column)) as f32),
+            );
+        }
+        for (time, inverse_depths) in guide.inverse_depths.iter_mut().enumerate() {
+            let points = known.map_or(&[][..], |sights| &sights[time].points);
+            self.points(points, view, inverse_depths);
+        }
+    }
+
+    /// Adds an image of the inverse depths of `points`, as they lie in `view`.
+    fn points(&self, points: &[[f32; 3]], view: View, inverse_depths: &mut Vec<f32>) {
+        let [height, width] = self.size();
+        let first = inverse_depths.len();
+        inverse_depths.resize(first + height * width, 0.0);
+        for &[x, y, inverse_depth] in points {
+            let place = |value: f32, axis: usize| (value + 0.5) * view.scale[axis] - 0.5 - view.origin[axis];
+            let (x, y) = (place(x, 0), place(y, 1));
+            let x = if view.is_mirrored { (width - 1) as f32 - x } else { x };
+            let (x, y) = (x.round(), y.round());
+            let is_inside = x >= 0.0 && y >= 0.0 && x < width as f32 && y < height as f32;
+            if is_inside {
+                inverse_depths[first + y as usize * width + x as usize] = inverse_depth;
+            }
+        }
+    }
+
     fn light(&self, image: &[f32], light: Light, inputs: &mut Vec<f32>) {
         let [mean, deviation] = self.normalisation;
         let pixels = image.len() / 3;
@@ -206,8 +265,9 @@ fn taps(count: usize, scale: f32, origin: f32) -> Vec<Tap> {
 #[cfg(test)]
 mod tests {
     use geometry::{PinholeCamera, Timestamp};
+    use nalgebra::{Vector3, Vector6};
 
-    use super::super::clip::ClipFrame;
+    use super::super::sight::Sight;
     use super::*;
 
     const SIZE: [usize; 2] = [8, 16];
@@ -219,7 +279,9 @@ mod tests {
             (0..height * width).map(|index| value(index % width, index / width) as u8).collect()
         };
         let frame = |seq: u8| ClipFrame {
+            number: seq.into(),
             stamp: Timestamp::from_nanos(i64::from(seq)),
+            sight: None,
             planes: [plane(&|x, _| x * 10), plane(&|_, y| y * 10), plane(&|_, _| seq.into())].concat(),
         };
         Clip {
@@ -275,6 +337,56 @@ mod tests {
             }
         }
         assert_eq!(is_mirrored, [true; 2], "both ways occur");
+    }
+
+    #[test]
+    fn what_odometry_knows_follows_the_pieces() {
+        let sight = |seq: u8| Sight {
+            map: 0,
+            world_from_camera: Se3::exp(&(Vector6::new(0.1, 0.02, 0.3, 0.01, 0.2, 0.03) * f64::from(seq))),
+            points: vec![[8.0, 3.0, 0.5], [5.0, 5.0, 0.25]],
+        };
+        let mut all = [clip(5)];
+        for (seq, frame) in all[0].frames.iter_mut().enumerate().take(4) {
+            frame.sight = Some(sight(seq as u8));
+        }
+        let augmentation = Augmentation { light: 0.0, ..Augmentation::default() };
+        let maker = BatchMaker { clips: all.into(), batch: 60, ..maker(augmentation) };
+        let batch = maker.make(2);
+        let pixels = SIZE[0] * SIZE[1];
+        let (mut mirrored, mut unknown, mut points) = (0, 0, 0);
+        for (index, camera) in batch.cameras.chunks_exact(4).enumerate() {
+            let inverse_depths = &batch.guide.inverse_depths[1][index * pixels..][..pixels];
+            if batch.guide.is_known[index] == 0.0 {
+                assert!(inverse_depths.iter().all(|&inverse| inverse == 0.0));
+                unknown += 1;
+                continue;
+            }
+            let red = &batch.images[1][index * 3 * pixels..][..pixels];
+            let is_mirrored = red[4] > red[5];
+            mirrored += usize::from(is_mirrored);
+            // A point stays on its ray, whose x a mirror turns around.
+            let seen = inverse_depths.iter().position(|&inverse| inverse == 0.5);
+            if let Some(place) = seen {
+                let ray = ((place % SIZE[1]) as f32 - camera[2]) / camera[0];
+                let wanted = if is_mirrored { -2.0 / 12.0 } else { 2.0 / 12.0 };
+                assert!((ray - wanted).abs() <= 0.5 / camera[0] + 1e-4, "{ray} {wanted}");
+                points += 1;
+            }
+            // Motions move points in the mirror as the mirror shows moved points.
+            let matrix = &batch.guide.motions[0][index * 12..][..12];
+            let sign = if is_mirrored { -1.0 } else { 1.0 };
+            let motion = sight(1).world_from_camera.inverse();
+            let wanted = motion * Vector3::new(0.3, -0.2, 2.0);
+            let moved = |row: usize| {
+                let row = &matrix[row * 4..][..4];
+                row[0] * 0.3 * sign - row[1] * 0.2 + row[2] * 2.0 + row[3]
+            };
+            for (found, wanted) in [(moved(0) * sign, wanted.x), (moved(1), wanted.y), (moved(2), wanted.z)] {
+                assert!((f64::from(found) - wanted).abs() < 1e-5, "{found} {wanted}");
+            }
+        }
+        assert!(mirrored > 0 && unknown > 0 && points > 20, "{mirrored} {unknown} {points}");
     }
 
     #[test]

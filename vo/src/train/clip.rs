@@ -6,7 +6,9 @@ use nn::preprocess::{Picture, Preprocessing};
 use nn::{NnError, Port};
 use thiserror::Error;
 
+use super::sight::{self, Observer, Sight};
 use crate::depth::colors;
+use crate::doctor::{Diagnosis, Doctor, Snippet};
 
 /// Mean difference between frames, of 255, below which the camera and all else stands still.
 const STILL: f32 = 1.0;
@@ -30,13 +32,28 @@ pub struct Clip {
     pub unread: usize,
 }
 
+/// Which frames of a source are learnt from together, and what is asked about them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClipOptions {
+    /// Frames from one of a snippet to the next.
+    pub step: usize,
+    /// Whether odometry looks at the frames too ([`Sight`]).
+    pub is_guided: bool,
+    /// Whether the [`Doctor`] does, and has the say: snippets are those that it finds usable, at the step that it finds good.
+    pub is_examined: bool,
+}
+
 /// A frame of a clip.
 #[derive(Clone, Debug)]
 pub struct ClipFrame {
+    /// Its number in the source, those that could not be read counted.
+    pub number: usize,
     /// When it was taken.
     pub stamp: Timestamp,
     /// `[3, height, width]`.
     pub planes: Vec<u8>,
+    /// What odometry knows of it, if it was asked.
+    pub sight: Option<Sight>,
 }
 
 /// Why a source is no clip.
@@ -66,20 +83,28 @@ pub enum ClipError {
         /// How many of them are still.
         still: usize,
     },
+    /// The doctor advises against it.
+    #[error("{name}: nothing to learn from: {}", .reasons.join("; "))]
+    Unusable {
+        /// What it is called.
+        name: String,
+        /// Why.
+        reasons: Vec<String>,
+    },
 }
 
 impl Clip {
     /// All frames of `source`, which must have no lens distortion ([`datasets::Undistorted`]), stretched to `width` and
-    /// `height`. Snippets are of frames that are `step` times the usual time between frames apart, so that no snippet goes
+    /// `height`. Snippets are of frames that are a step times the usual time between frames apart, so that no snippet goes
     /// over frames that were lost. Frames that can't be read are left out; `progress` is told how many are.
     ///
     /// # Errors
-    /// [`ClipError::NoSnippets`] where there is nothing to learn from; else [`ClipError`] where the camera or a frame is
-    /// none.
+    /// [`ClipError::NoSnippets`] or [`ClipError::Unusable`] where there is nothing to learn from; else [`ClipError`] where the
+    /// camera or a frame is none.
     pub fn read(
         source: &mut dyn Dataset,
         [height, width]: [usize; 2],
-        step: usize,
+        options: ClipOptions,
         mut progress: impl FnMut(usize),
     ) -> Result<Self, ClipError> {
         let info = source.info().clone();
@@ -87,18 +112,30 @@ impl Clip {
         let mut clip =
             Self { name: info.name, camera, frames: Vec::new(), snippets: Vec::new(), still: 0, unread: 0 };
         let (mut read, mut stamps) = (0, Vec::new());
+        let mut observer = options.is_guided.then(|| Observer::new([height, width]));
+        let mut doctor = options.is_examined.then(Doctor::default);
         loop {
             match source.next_frame() {
                 Ok(Some(frame)) => {
                     stamps.push(frame.stamp);
-                    clip.push(&frame, [height, width])?;
+                    let sight = observer.as_mut().and_then(|observer| observer.look(&frame));
+                    doctor.iter_mut().for_each(|doctor| doctor.examine(&frame));
+                    clip.push(&frame, read, [height, width], sight)?;
                 }
                 Ok(None) => break,
-                Err(_) => clip.unread += 1,
+                Err(_) => {
+                    clip.unread += 1;
+                    doctor.iter_mut().for_each(Doctor::miss_frame);
+                }
             }
             read += 1;
             progress(read);
         }
+        sight::normalise(clip.frames.iter_mut().map(|frame| &mut frame.sight));
+        if let Some(doctor) = doctor.filter(|_| read > clip.unread) {
+            return clip.keeping(doctor.diagnose());
+        }
+        let step = options.step;
         clip.snippets = clip.snippets_of(step, usual_time_s(&stamps));
         if clip.snippets.is_empty() {
             let (name, still) = (clip.name, clip.still);
@@ -107,13 +144,39 @@ impl Clip {
         Ok(clip)
     }
 
-    fn push(&mut self, frame: &Frame, size: [usize; 2]) -> Result<(), ClipError> {
+    /// The clip with the snippets that a doctor finds usable.
+    fn keeping(self, diagnosis: Diagnosis) -> Result<Self, ClipError> {
+        let snippets: Vec<_> =
+            diagnosis.usable_snippets.iter().flat_map(|snippet| self.within(snippet)).collect();
+        match snippets.is_empty() {
+            true => Err(ClipError::Unusable { name: self.name, reasons: diagnosis.reasons }),
+            false => Ok(Self { snippets, ..self }),
+        }
+    }
+
+    /// The places of three frames in a row, for each that can be the middle one.
+    fn within<'a>(
+        &'a self,
+        &Snippet { first, last, step }: &Snippet,
+    ) -> impl Iterator<Item = [usize; 3]> + 'a {
+        let place = |number: usize| self.frames.binary_search_by_key(&number, |frame| frame.number).ok();
+        (first + step..(last + 1).saturating_sub(step))
+            .filter_map(move |middle| Some([place(middle - step)?, place(middle)?, place(middle + step)?]))
+    }
+
+    fn push(
+        &mut self,
+        frame: &Frame,
+        number: usize,
+        size: [usize; 2],
+        sight: Option<Sight>,
+    ) -> Result<(), ClipError> {
         let planes = planes(frame, size)?;
         let is_still = self.frames.last().is_some_and(|last| difference(&last.planes, &planes) < STILL);
         if is_still {
             self.still += 1;
         } else {
-            self.frames.push(ClipFrame { stamp: frame.stamp, planes });
+            self.frames.push(ClipFrame { number, stamp: frame.stamp, planes, sight });
         }
         Ok(())
     }
@@ -163,6 +226,7 @@ mod tests {
     use std::sync::Arc;
 
     use datasets::SourceInfo;
+    use datasets::world::{Effects, World, WorldConfig};
     use geometry::{GrayImage, Timestamp};
 
     use super::*;
@@ -208,7 +272,8 @@ mod tests {
     }
 
     fn read(frames: &[(u64, Option<u8>)], step: usize) -> Result<Clip, ClipError> {
-        Clip::read(&mut Greys::new(frames.to_vec()), [16, 32], step, |_| ())
+        let options = ClipOptions { step, is_guided: false, is_examined: false };
+        Clip::read(&mut Greys::new(frames.to_vec()), [16, 32], options, |_| ())
     }
 
     #[test]
@@ -227,6 +292,25 @@ mod tests {
         assert_eq!(clip.frames[1].planes, vec![20; 3 * 16 * 32]);
         assert_eq!((clip.camera.focal().x, clip.camera.center().y), (20.0, 7.5));
         assert_eq!(numbers(&read(&frames, 2).unwrap()), [[0, 2, 4], [2, 4, 6], [4, 6, 8]]);
+    }
+
+    #[test]
+    fn the_doctor_has_the_say_where_it_is_asked() {
+        let effects = Effects::none();
+        let config = WorldConfig { frames: 30, width: 320, height: 240, effects, ..WorldConfig::default() };
+        let mut source = World::new(config).unwrap();
+        let options = ClipOptions { step: 1, is_guided: false, is_examined: true };
+        let clip = Clip::read(&mut source, [96, 128], options, |_| ()).unwrap();
+        let number = |place: usize| clip.frames[place].number;
+        let steps: Vec<_> =
+            clip.snippets.iter().map(|&[a, b, c]| [number(b) - number(a), number(c) - number(b)]).collect();
+        assert!(
+            !steps.is_empty() && steps.iter().all(|step| *step == steps[0] && step[0] == step[1]),
+            "{steps:?}"
+        );
+        let still: Vec<_> = (0..20).map(|seq| (seq, Some(10))).collect();
+        let error = Clip::read(&mut Greys::new(still), [16, 32], options, |_| ()).map(drop).unwrap_err();
+        assert!(matches!(error, ClipError::Unusable { .. }), "{error}");
     }
 
     #[test]

@@ -100,6 +100,13 @@ pub fn geometric_inconsistency(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
     ((a.clone() - b.clone()).abs() / (a + b).clamp_min(1e-6)).clamp(0.0, 1.0)
 }
 
+/// The mean of `|ln a - ln b|` of inverse depths `a` where `b` is known, that is, not 0.
+pub fn sparse_depth_error(predicted: Tensor<4>, known: Tensor<4>) -> Tensor<1> {
+    let mask = known.clone().greater_elem(0.0).float();
+    let known = known + (-mask.clone() + 1.0);
+    masked_mean((predicted.log() - known.log()).abs(), mask)
+}
+
 /// The mean of `values` where `mask` is not 0; 0 where it is 0 everywhere.
 pub fn masked_mean(values: Tensor<4>, mask: Tensor<4>) -> Tensor<1> {
     let weight = mask.clone().sum().clamp_min(1.0);

@@ -11,10 +11,12 @@ pub mod losses;
 pub mod objective;
 mod recipe;
 pub mod rigid;
+mod sight;
 mod trainer;
 
-pub use batch::{Augmentation, Batch, BatchMaker};
-pub use clip::{Clip, ClipError, ClipFrame};
+pub use batch::{Augmentation, Batch, BatchMaker, Guide};
+pub use clip::{Clip, ClipError, ClipFrame, ClipOptions};
 pub use losses::Padding;
 pub use recipe::{Recipe, Smoothness};
+pub use sight::Sight;
 pub use trainer::{Evaluator, Losses, NetworkWeights, Seen, TrainConfig, TrainError, Trainer};

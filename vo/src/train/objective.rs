@@ -6,7 +6,7 @@ use burn::tensor::ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions};
 
 use super::losses::{
     Synthesised, auto_mask, edge_aware_smoothness, geometric_inconsistency, masked_mean, mean_normalised,
-    minimum_reprojection, photometric_error, second_order_smoothness, view_synthesis,
+    minimum_reprojection, photometric_error, second_order_smoothness, sparse_depth_error, view_synthesis,
 };
 use super::recipe::{Recipe, Smoothness};
 use super::rigid;
@@ -18,6 +18,19 @@ pub struct Snippets {
     pub images: [Tensor<4>; 3],
     /// `[batch, 4]`: `fx fy cx cy` in pixels.
     pub camera: Tensor<2>,
+    /// What odometry knows of them.
+    pub guide: Option<GuideTensors>,
+}
+
+/// [`super::Guide`] as tensors.
+#[derive(Clone, Debug)]
+pub struct GuideTensors {
+    /// `[batch, 12]` each.
+    pub motions: [Tensor<2>; 2],
+    /// `[batch, 1]`.
+    pub is_known: Tensor<2>,
+    /// `[batch, 1, height, width]` each.
+    pub inverse_depths: [Tensor<4>; 3],
 }
 
 /// What networks say of them.
@@ -39,6 +52,8 @@ pub struct Terms {
     pub smoothness: Tensor<1>,
     /// How much depths of different images disagree.
     pub consistency: Tensor<1>,
+    /// How far depths and motions are from those that odometry knows.
+    pub guidance: Tensor<1>,
 }
 
 /// Added to the error of a still camera, so that a tie is for the moving one.
@@ -47,7 +62,7 @@ const TIE: f32 = 1e-5;
 impl Terms {
     /// Their sum.
     pub fn sum(&self) -> Tensor<1> {
-        self.photometric.clone() + self.smoothness.clone() + self.consistency.clone()
+        self.photometric.clone() + self.smoothness.clone() + self.consistency.clone() + self.guidance.clone()
     }
 
     fn add(self, other: Self) -> Self {
@@ -55,6 +70,7 @@ impl Terms {
             photometric: self.photometric + other.photometric,
             smoothness: self.smoothness + other.smoothness,
             consistency: self.consistency + other.consistency,
+            guidance: self.guidance + other.guidance,
         }
     }
 
@@ -63,6 +79,7 @@ impl Terms {
             photometric: self.photometric * factor,
             smoothness: self.smoothness * factor,
             consistency: self.consistency * factor,
+            guidance: self.guidance * factor,
         }
     }
 }
@@ -76,8 +93,10 @@ impl Recipe {
     /// How wrong `predictions` of `snippets` are: the mean over the targets, and over the scales.
     pub fn loss(&self, snippets: &Snippets, predictions: &Predictions) -> Terms {
         let zero = Tensor::zeros([1], &snippets.camera.device());
-        let mut sum = Terms { photometric: zero.clone(), smoothness: zero.clone(), consistency: zero };
-        let views = Views { recipe: self, snippets, predictions };
+        let [photometric, smoothness, consistency, guidance] = [(); 4].map(|()| zero.clone());
+        let mut sum = Terms { photometric, smoothness, consistency, guidance };
+        let guide = snippets.guide.as_ref().filter(|_| self.guidance_weight > 0.0);
+        let views = Views { recipe: self, snippets, predictions, guide };
         for scale in 0..self.scales {
             for &target in self.targets() {
                 if let Some(terms) = views.terms(target, scale) {
@@ -85,7 +104,9 @@ impl Recipe {
                 }
             }
         }
-        sum.scaled(1.0 / (self.scales * self.targets().len()) as f32)
+        let mean = sum.scaled(1.0 / (self.scales * self.targets().len()) as f32);
+        let of_motions = views.error_of_motions().map_or(zero, |error| error * self.guidance_weight);
+        Terms { guidance: mean.guidance + of_motions, ..mean }
     }
 }
 
@@ -94,6 +115,7 @@ struct Views<'a> {
     recipe: &'a Recipe,
     snippets: &'a Snippets,
     predictions: &'a Predictions,
+    guide: Option<&'a GuideTensors>,
 }
 
 impl Views<'_> {
@@ -122,11 +144,19 @@ impl Views<'_> {
         let smoothness = match recipe.smoothness {
             Smoothness::SecondOrder => second_order_smoothness(&predicted),
             Smoothness::EdgeAware => {
-                edge_aware_smoothness(&mean_normalised(predicted), &self.image(target, factor))
+                edge_aware_smoothness(&mean_normalised(predicted.clone()), &self.image(target, factor))
             }
         };
         let smoothness = smoothness * (recipe.smoothness_weight / factor as f32);
-        Some(Terms { photometric, smoothness, consistency })
+        let guidance = match self.guide {
+            Some(guide) => {
+                let known = guide.inverse_depths[target].clone();
+                let predicted = enlarged(predicted, known.dims());
+                sparse_depth_error(predicted, known) * recipe.guidance_weight
+            }
+            None => zero(),
+        };
+        Some(Terms { photometric, smoothness, consistency, guidance })
     }
 
     fn inverse_depth(&self, image: usize, scale: usize) -> Option<Tensor<4>> {
@@ -140,8 +170,27 @@ impl Views<'_> {
 
     /// The motion `source_from_target` between neighbours.
     fn motion(&self, target: usize, source: usize) -> Tensor<2> {
-        let forward = &self.predictions.motions[target.min(source)];
-        if source > target { forward.clone() } else { rigid::inverse(forward) }
+        let pair = target.min(source);
+        let predicted = self.predictions.motions[pair].clone();
+        let forward = match self.guide {
+            Some(guide) => {
+                let doubt = -guide.is_known.clone() + 1.0;
+                guide.motions[pair].clone() * guide.is_known.clone() + predicted * doubt
+            }
+            None => predicted,
+        };
+        if source > target { forward } else { rigid::inverse(&forward) }
+    }
+
+    /// How far predicted motions are from those that odometry knows.
+    fn error_of_motions(&self) -> Option<Tensor<1>> {
+        let guide = self.guide?;
+        let count = guide.is_known.clone().sum().clamp_min(1.0);
+        let pairs = self.predictions.motions.iter().zip(&guide.motions);
+        let errors = pairs.map(|(predicted, known)| {
+            ((predicted.clone() - known.clone()).abs() * guide.is_known.clone()).sum() / count.clone()
+        });
+        errors.reduce(|sum, error| sum + error).map(|sum| sum / 2.0)
     }
 
     /// How `source` sees `target`.

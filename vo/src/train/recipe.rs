@@ -28,6 +28,9 @@ pub struct Recipe {
     /// Weight of the agreement between depths of different images. Above 0, depths of all images are predicted, and each
     /// is both target and source.
     pub consistency_weight: f32,
+    /// Weight of the agreement with what odometry knows ([`super::Guide`]); above 0, its motions are those that images are
+    /// compared by, wherever they are known (Klodt and Vedaldi, Supervising the New with the Old, ECCV 2018).
+    pub guidance_weight: f32,
 }
 
 /// A measure of smoothness.
@@ -55,6 +58,7 @@ impl Recipe {
             smoothness: Smoothness::SecondOrder,
             smoothness_weight: 0.5 / 4.0,
             consistency_weight: 0.0,
+            guidance_weight: 0.0,
         }
     }
 
@@ -71,6 +75,7 @@ impl Recipe {
             smoothness: Smoothness::EdgeAware,
             smoothness_weight: 1e-3,
             consistency_weight: 0.0,
+            guidance_weight: 0.0,
         }
     }
 

@@ -17,10 +17,10 @@ use nn::train::{
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-use super::batch::{Augmentation, Batch, BatchMaker};
+use super::batch::{Augmentation, Batch, BatchMaker, Guide};
 use super::clip::Clip;
 use super::losses::{Padding, view_synthesis};
-use super::objective::{Predictions, Snippets, Terms};
+use super::objective::{GuideTensors, Predictions, Snippets, Terms};
 use super::recipe::Recipe;
 use super::rigid;
 use crate::depth::{DepthDescription, DepthQuantity, OutputActivation};
@@ -76,6 +76,8 @@ pub struct Losses {
     pub smoothness: f32,
     /// Of depths that disagree.
     pub consistency: f32,
+    /// Of depths and motions that odometry knows otherwise.
+    pub guidance: f32,
 }
 
 /// Why training stops.
@@ -386,12 +388,13 @@ impl Losses {
             photometric: scalar(&terms.photometric),
             smoothness: scalar(&terms.smoothness),
             consistency: scalar(&terms.consistency),
+            guidance: scalar(&terms.guidance),
         }
     }
 
     /// What is made small.
     pub fn sum(&self) -> f32 {
-        self.photometric + self.smoothness + self.consistency
+        self.photometric + self.smoothness + self.consistency + self.guidance
     }
 }
 
@@ -435,6 +438,7 @@ impl Networks {
         let snippets = Snippets {
             images: batch.images.each_ref().map(tensor),
             camera: self.camera(batch, config.learns_focal, device),
+            guide: (config.recipe.guidance_weight > 0.0).then(|| guide(&batch.guide, config.size, device)),
         };
         let predictions = Predictions {
             inverse_depths: self.inverse_depths(config, &inputs),
@@ -492,6 +496,21 @@ impl Networks {
         });
         let motions = rigid::from_axis_angle(&rotation, &translation);
         [0, 1].map(|pair| motions.clone().narrow(0, pair * count, count))
+    }
+}
+
+fn guide(guide: &Guide, [height, width]: [usize; 2], device: &Device) -> GuideTensors {
+    let count = guide.is_known.len();
+    let table = |values: &Vec<f32>, columns: usize| -> Tensor<2> {
+        Tensor::from_data(TensorData::new(values.clone(), [count, columns]), device)
+    };
+    let image = |values: &Vec<f32>| -> Tensor<4> {
+        Tensor::from_data(TensorData::new(values.clone(), [count, 1, height, width]), device)
+    };
+    GuideTensors {
+        motions: guide.motions.each_ref().map(|motions| table(motions, 12)),
+        is_known: table(&guide.is_known, 1),
+        inverse_depths: guide.inverse_depths.each_ref().map(image),
     }
 }
 

@@ -276,3 +276,15 @@ fn inconsistency_is_relative() {
     assert!(found.iter().zip([0.5, 0.0, 1.0 / 3.0]).all(|(a, b)| (a - b).abs() < 1e-6), "{found:?}");
     assert_gradient(&[3.0, 4.5, 0.25], shape, |a| weighted(geometric_inconsistency(a, b.clone())));
 }
+
+#[test]
+fn sparse_depths_are_compared_where_they_are_known() {
+    let shape = [1, 1, 1, 3];
+    let known = tensor(&[2.0, 0.0, 1.0], shape);
+    let found = values(sparse_depth_error(tensor(&[1.0, 5.0, 4.0], shape), known.clone()))[0];
+    let wanted = (2.0_f32.ln() + 4.0_f32.ln()) / 2.0;
+    assert!((found - wanted).abs() < 1e-6, "{found} and {wanted}");
+    assert_gradient(&[1.0, 5.0, 4.0], shape, |predicted| sparse_depth_error(predicted, known.clone()));
+    let nothing = sparse_depth_error(tensor(&[1.0; 3], shape), tensor(&[0.0; 3], shape));
+    assert_eq!(values(nothing), [0.0]);
+}

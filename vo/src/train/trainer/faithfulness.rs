@@ -165,7 +165,7 @@ fn terms(recipe: &Recipe) -> [f64; 3] {
         Tensor::from_data(TensorData::new(images(time, SMALL), [BATCH, 3, height, width]), &device)
     };
     let camera = Tensor::from_data(TensorData::new(CAMERAS.to_vec(), [BATCH, 4]), &device);
-    let snippets = Snippets { images: [0, 1, 2].map(image), camera };
+    let snippets = Snippets { images: [0, 1, 2].map(image), camera, guide: None };
     let of_target =
         |target: usize| recipe.targets().contains(&target).then(|| inverse_depths(target, &device));
     let predictions = Predictions { inverse_depths: [0, 1, 2].map(of_target), motions: motions(&device) };
@@ -182,7 +182,8 @@ fn losses(recipe: Recipe) -> Vec<f64> {
     let mut networks = Networks::new(&architectures, &weights, &[0.0], &device).unwrap();
     let images = [0, 1, 2].map(|time| images(time, SIZE));
     let inputs = images.each_ref().map(|image| image.iter().map(|value| (value - 0.5) / 0.25).collect());
-    let batch = Batch { images, inputs, cameras: CAMERAS.into(), clips: vec![0; BATCH] };
+    let batch =
+        Batch { images, inputs, cameras: CAMERAS.into(), clips: vec![0; BATCH], guide: Guide::default() };
     let mut optimizer = optimizer();
     let mut found = Vec::with_capacity(STEPS);
     for _ in 0..STEPS {

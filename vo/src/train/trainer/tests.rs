@@ -44,7 +44,7 @@ fn clips() -> Arc<[Clip]> {
             paint(x as f32 + SHIFT * time as f32, y as f32, channel as f32)
         };
         let stamp = Timestamp::from_nanos(time as i64 * 100_000_000);
-        ClipFrame { stamp, planes: (0..3 * height * width).map(value).collect() }
+        ClipFrame { number: time, stamp, planes: (0..3 * height * width).map(value).collect(), sight: None }
     };
     let clip = Clip {
         name: "wall".into(),
