@@ -81,6 +81,7 @@ fn config(args: &TrainVoArgs) -> TrainConfig {
         augmentation: Augmentation::default(),
         recipe: recipe(args),
         inverse_depths: [0.01, 10.0],
+        pose_unit: 0.05,
         learns_focal: args.learn_focal,
     }
 }

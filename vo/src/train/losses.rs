@@ -107,6 +107,17 @@ pub fn sparse_depth_error(predicted: Tensor<4>, known: Tensor<4>) -> Tensor<1> {
     masked_mean((predicted.log() - known.log()).abs(), mask)
 }
 
+/// What motions differ by that is neither little nor much: a tenth of the median depth, or of a radian.
+const MOTION_UNIT: f32 = 0.1;
+
+/// The sum of `sqrt(1 + (a - b)^2 / u^2) - 1` over the entries of motions `[batch, 12]`, as `[batch, 1]`, with `u` a tenth: the square of what
+/// is small, because most motions hardly turn and an absolute difference would be content with none that does; no more
+/// than in proportion for what is large, because odometry errs too.
+pub fn motion_error(predicted: &Tensor<2>, known: &Tensor<2>) -> Tensor<2> {
+    let difference = (predicted.clone() - known.clone()) / MOTION_UNIT;
+    ((difference.square() + 1.0).sqrt() - 1.0).sum_dim(1)
+}
+
 /// The mean of `values` where `mask` is not 0; 0 where it is 0 everywhere.
 pub fn masked_mean(values: Tensor<4>, mask: Tensor<4>) -> Tensor<1> {
     let weight = mask.clone().sum().clamp_min(1.0);

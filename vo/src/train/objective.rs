@@ -6,7 +6,8 @@ use burn::tensor::ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions};
 
 use super::losses::{
     Synthesised, auto_mask, edge_aware_smoothness, geometric_inconsistency, masked_mean, mean_normalised,
-    minimum_reprojection, photometric_error, second_order_smoothness, sparse_depth_error, view_synthesis,
+    minimum_reprojection, motion_error, photometric_error, second_order_smoothness, sparse_depth_error,
+    view_synthesis,
 };
 use super::recipe::{Recipe, Smoothness};
 use super::rigid;
@@ -188,7 +189,7 @@ impl Views<'_> {
         let count = guide.is_known.clone().sum().clamp_min(1.0);
         let pairs = self.predictions.motions.iter().zip(&guide.motions);
         let errors = pairs.map(|(predicted, known)| {
-            ((predicted.clone() - known.clone()).abs() * guide.is_known.clone()).sum() / count.clone()
+            (motion_error(predicted, known) * guide.is_known.clone()).sum() / count.clone()
         });
         errors.reduce(|sum, error| sum + error).map(|sum| sum / 2.0)
     }

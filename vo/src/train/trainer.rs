@@ -29,9 +29,6 @@ use crate::pose::PoseDescription;
 
 /// What networks' inputs have taken from them, and are divided by, when values are between 0 and 1.
 const NORMALISATION: [f32; 2] = [0.5, 0.25];
-/// Means of the outputs of pose networks are in this unit (SfMLearner's): the first motions of a training are small.
-const POSE_UNIT: f32 = 0.01;
-
 /// Logits begin with this, a tenth of the greatest inverse depth: there is room to both sides. Those that begin in the middle have
 /// everything at the near end, where it stays for a thousand steps.
 const FIRST_LOGIT: f32 = -2.2;
@@ -63,6 +60,9 @@ pub struct TrainConfig {
     pub recipe: Recipe,
     /// The least and the greatest inverse depth, in the networks' unit.
     pub inverse_depths: [f32; 2],
+    /// Means of the outputs of the pose network are in this unit, of the networks' length and of radians. Where it is far below a
+    /// usual motion (SfMLearner's is 0.01), turns take thousands of steps to be learnt.
+    pub pose_unit: f32,
     /// Whether the focal length of each clip is learnt, beginning with that of its camera.
     pub learns_focal: bool,
 }
@@ -325,7 +325,7 @@ impl Trainer {
     /// [`TrainError::Export`] where weights are no numbers.
     pub fn pose_onnx(&self) -> Result<Vec<u8>, TrainError> {
         let mut metadata = preprocessing().metadata();
-        metadata.push(PoseDescription { unit: POSE_UNIT }.metadata());
+        metadata.push(PoseDescription { unit: self.config.pose_unit }.metadata());
         Ok(self.architectures[1].to_onnx(&self.averages[1].weights, self.config.size, &metadata)?)
     }
 
@@ -442,7 +442,7 @@ impl Networks {
         };
         let predictions = Predictions {
             inverse_depths: self.inverse_depths(config, &inputs),
-            motions: self.motions(&inputs),
+            motions: self.motions(&inputs, config.pose_unit),
         };
         (snippets, predictions)
     }
@@ -485,14 +485,14 @@ impl Networks {
     }
 
     /// The motions from each image to the next.
-    fn motions(&mut self, [first, second, third]: &[Tensor<4>; 3]) -> [Tensor<2>; 2] {
+    fn motions(&mut self, [first, second, third]: &[Tensor<4>; 3], unit: f32) -> [Tensor<2>; 2] {
         let count = first.dims()[0];
         let pair = |a: &Tensor<4>, b: &Tensor<4>| Tensor::cat(vec![a.clone(), b.clone()], 1);
         let pairs = Tensor::cat(vec![pair(first, second), pair(second, third)], 0);
         let outputs = self.pose.forward(pairs);
         let [translation, rotation] = [0, 1].map(|output: usize| -> Tensor<2> {
             let mean = outputs[output].clone().mean_dim(2).mean_dim(3);
-            mean.reshape([2 * count, 3]) * POSE_UNIT
+            mean.reshape([2 * count, 3]) * unit
         });
         let motions = rigid::from_axis_angle(&rotation, &translation);
         [0, 1].map(|pair| motions.clone().narrow(0, pair * count, count))

@@ -288,3 +288,20 @@ fn sparse_depths_are_compared_where_they_are_known() {
     let nothing = sparse_depth_error(tensor(&[1.0; 3], shape), tensor(&[0.0; 3], shape));
     assert_eq!(values(nothing), [0.0]);
 }
+
+#[test]
+fn motions_differ_by_squares_of_little_and_by_the_size_of_much() {
+    let rows = |values: [f32; 12]| -> Tensor<2> {
+        Tensor::from_data(TensorData::new(values.to_vec(), [1, 12]), &device())
+    };
+    let known = rows([0.0; 12]);
+    let error = |first: f32| {
+        let mut values = [0.0; 12];
+        values[3] = first;
+        motion_error(&rows(values), &known).into_data().try_to_vec::<f32>().unwrap()[0]
+    };
+    assert_eq!(error(0.0), 0.0);
+    assert!((error(0.002) / error(0.001) - 4.0).abs() < 0.01);
+    assert!((error(20.0) / error(10.0) - 2.0).abs() < 0.01);
+    assert!((error(0.1) - (2.0_f32.sqrt() - 1.0)).abs() < 1e-6);
+}

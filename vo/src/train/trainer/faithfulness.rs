@@ -38,6 +38,7 @@ fn config(recipe: Recipe) -> TrainConfig {
         augmentation: Augmentation::default(),
         recipe,
         inverse_depths: [0.05, 5.0],
+        pose_unit: 0.01,
         learns_focal: false,
     }
 }

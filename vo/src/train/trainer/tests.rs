@@ -26,6 +26,7 @@ fn config(steps: usize) -> TrainConfig {
         augmentation: Augmentation { scale: 1.1, light: 0.1, mirror: false },
         recipe: Recipe::monodepth2(),
         inverse_depths: [0.01, 10.0],
+        pose_unit: 0.05,
         learns_focal: false,
     }
 }
