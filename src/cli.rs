@@ -17,7 +17,8 @@ use clap_complete::Shell;
 use geometry::BoundingBox;
 
 pub(crate) use depth::{
-    CropArg, DepthArgs, DepthFormatArg, DoctorArgs, EvalDepthArgs, PoseArgs, ScalingArg, TrajectoryFormatArg,
+    CropArg, DepthArgs, DepthFormatArg, DoctorArgs, EvalDepthArgs, FlightDepthArgs, PoseArgs, ScalingArg,
+    TrajectoryFormatArg,
 };
 pub(crate) use detect::{DetectArgs, FlightDetectorArgs};
 pub(crate) use detection::{
@@ -113,6 +114,8 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) detector: FlightDetectorArgs,
     #[command(flatten)]
+    pub(crate) depth: FlightDepthArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -141,6 +144,8 @@ pub(crate) struct RunArgs {
     pub(crate) follow: FollowArgs,
     #[command(flatten)]
     pub(crate) detector: FlightDetectorArgs,
+    #[command(flatten)]
+    pub(crate) depth: FlightDepthArgs,
     /// Features to follow at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(50..=5000))]
     pub(crate) max_tracks: Option<u32>,
@@ -233,6 +238,9 @@ pub(crate) struct ReplayArgs {
     /// Don't look for objects, even if the flight did
     #[arg(long)]
     pub(crate) no_detector: bool,
+    /// Don't look at depth, even if the flight did
+    #[arg(long)]
+    pub(crate) no_depth: bool,
     /// Write no recording for the rerun viewer
     #[arg(long)]
     pub(crate) no_recording: bool,

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::depths::DepthFilm;
 use crate::detections::DetectionFilm;
 use crate::snapshots::Snapshots;
 use crate::target::TargetFilm;
@@ -12,6 +13,7 @@ pub(crate) struct Films {
     pub(crate) snapshots: Arc<Mutex<Snapshots>>,
     pub(crate) target: Arc<Mutex<TargetFilm>>,
     pub(crate) objects: Arc<Mutex<DetectionFilm>>,
+    pub(crate) depths: Arc<Mutex<DepthFilm>>,
 }
 
 /// What is on a film, though whoever made it may have panicked.

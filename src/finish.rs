@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 use vo::ScaleSource;
 
 use crate::commands::{HUNG, INCOMPLETE};
+use crate::depths;
 use crate::detections::{self, DetectionReport};
 use crate::films::{Films, developed};
 use crate::logging::{answer, say};
@@ -115,6 +116,10 @@ impl Landed<'_> {
         self.summary.detections.as_ref().map(detections::figures).unwrap_or_default()
     }
 
+    fn depth_figures(&self) -> Vec<Figure> {
+        self.summary.depth.as_ref().map(depths::figures).unwrap_or_default()
+    }
+
     fn target_figures(&self, target: Option<&TargetReport>) -> Vec<Figure> {
         let figures = |(target, summary): (&TargetReport, _)| target.figures(summary);
         target.zip(self.summary.target.as_ref()).map(figures).unwrap_or_default()
@@ -181,7 +186,7 @@ impl Landed<'_> {
                 .protocol("maps given up and begun anew")
                 .count(frames, "frames"),
             Figure::new("CPU, whole process", summary.cpu_ms_per_frame, "ms/frame")
-                .protocol("all threads in flight; decoding, detection, recording and viewing included")
+                .protocol("all threads in flight; decoding, detection, depth, recording and viewing included")
                 .count(frames, "frames"),
             Figure::new("CPU, odometry", summary.odometry_cpu_ms_per_frame, "ms/frame")
                 .protocol("its own thread")
@@ -234,10 +239,11 @@ impl Landed<'_> {
         page = target.iter().fold(page, |page, target| page.target(target.section()));
         page = objects.iter().fold(page, |page, objects| page.objects(objects.section()));
         page = page.figures(self.figures()).figures(self.target_figures(target));
-        page = page.figures(self.object_figures());
+        page = page.figures(self.object_figures()).figures(self.depth_figures());
         page = page.figures(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
         page = self.summary.latency.iter().map(latency_stats).fold(page, Report::latency);
         page = developed(&self.films.snapshots).pictures()?.into_iter().fold(page, Report::frame);
+        page = developed(&self.films.depths).pictures()?.into_iter().fold(page, Report::frame);
         page = self.notes(accuracy).into_iter().fold(page, Report::note);
         let manifest = std::fs::read_to_string(self.run.path().join(MANIFEST)).unwrap_or_default();
         page.configuration(manifest).write(self.run.path().join(REPORT))?;
@@ -281,6 +287,7 @@ impl Landed<'_> {
         let mut figures = self.figures();
         figures.extend(self.target_figures(target));
         figures.extend(self.object_figures());
+        figures.extend(self.depth_figures());
         figures.extend(accuracy.map(|accuracy| accuracy.shape.figures()).unwrap_or_default());
         figures.extend(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
         let file = |name: &str| self.run.path().join(name);

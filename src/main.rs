@@ -3,12 +3,14 @@
 
 mod cli;
 mod commands;
+mod depths;
 mod detections;
 mod detector_file;
 mod films;
 mod finish;
 mod images;
 mod logging;
+mod model_file;
 mod progress;
 mod snapshots;
 mod spread;

@@ -28,12 +28,13 @@ use crate::run::{
 use crate::sinks::RerunTarget;
 use crate::sinks::files::{Disk, Storage};
 use crate::sinks::{
-    DetectionObserver, DetectionSink, Observer, Progress, ProgressSink, Recorder, RecorderInput,
-    RecorderSink, TargetObserver, TargetSink,
+    DepthObserver, DepthSink, DetectionObserver, DetectionSink, Observer, Progress, ProgressSink, Recorder,
+    RecorderInput, RecorderSink, TargetObserver, TargetSink,
 };
 use crate::stages::{
-    Anchor, DetectChoice, DetectStage, Detected, DetectorFactory, EstimatorFactory, FollowStage, Followed,
-    FollowerFactory, IdentityMemory, OdometryStage, TargetChoice, TargetMemory,
+    Anchor, DepthChoice, DepthEstimate, DepthFactory, DepthStage, DetectChoice, DetectStage, Detected,
+    DetectorFactory, EstimatorFactory, FollowStage, Followed, FollowerFactory, IdentityMemory, OdometryStage,
+    TargetChoice, TargetMemory,
 };
 use crate::summary::{Ended, FlightSummary, SourceLog};
 
@@ -59,6 +60,8 @@ pub struct FlightConfig {
     /// The same for the detector. Long, because a slow one is no hung one: of a large frame it has to look at a hundred parts, and a
     /// stage that misses its deadline again and again ends the flight.
     pub detect_deadline: Duration,
+    /// The same for the depth network.
+    pub depth_deadline: Duration,
     /// Frames at the start that the latencies leave out.
     pub warm_up_frames: u64,
     /// Source errors in a row that end the flight.
@@ -100,6 +103,7 @@ impl Default for FlightConfig {
             odometry_deadline: Duration::from_secs(2),
             follow_deadline: Duration::from_secs(2),
             detect_deadline: Duration::from_secs(60),
+            depth_deadline: Duration::from_secs(10),
             warm_up_frames: 10,
             max_source_errors: 50,
             source_timeout: Duration::from_secs(10),
@@ -127,11 +131,13 @@ pub struct Flight {
     estimator: EstimatorFactory,
     follower: FollowerFactory,
     detector: Option<(DetectChoice, DetectorFactory)>,
+    depth: Option<(DepthChoice, DepthFactory)>,
     run: Option<RunDirectory>,
     storage: Arc<dyn Storage>,
     observer: Observer,
     target_observer: TargetObserver,
     detection_observer: DetectionObserver,
+    depth_observer: DepthObserver,
     cancel: CancelFlag,
     escalate: Box<dyn FnMut(&HungStage)>,
 }
@@ -146,11 +152,13 @@ impl Flight {
             estimator: Arc::new(move || Box::new(VisualOdometry::new(vo.clone()))),
             follower: Arc::new(|| Box::new(Tracker::new(TrackerConfig::default()))),
             detector: None,
+            depth: None,
             run: None,
             storage: Arc::new(Disk),
             observer: Box::new(|_| ()),
             target_observer: Box::new(|_| ()),
             detection_observer: Box::new(|_| ()),
+            depth_observer: Box::new(|_| ()),
             cancel: CancelFlag::default(),
             escalate: Box::new(|_| ()),
         }
@@ -179,6 +187,16 @@ impl Flight {
     /// Looks for objects as `choice` says, with what `factory` makes.
     pub fn with_detector(self, choice: DetectChoice, factory: DetectorFactory) -> Self {
         Self { detector: Some((choice, factory)), ..self }
+    }
+
+    /// Sees depth as `choice` says, with what `factory` makes.
+    pub fn with_depth(self, choice: DepthChoice, factory: DepthFactory) -> Self {
+        Self { depth: Some((choice, factory)), ..self }
+    }
+
+    /// Tells `observer` of every frame whose depth was seen, in order; what sees depth waits for it.
+    pub fn depth_observed_by(self, observer: impl FnMut(&Arc<DepthEstimate>) + Send + 'static) -> Self {
+        Self { depth_observer: Box::new(observer), ..self }
     }
 
     /// Tells `observer` of every frame that reached the detector, in order; the detector waits for it.
@@ -264,6 +282,8 @@ impl Flight {
         summary.measure_target(&meters, sinks.target.as_ref().map(TargetSink::tally));
         let choice = self.detector.as_ref().map(|(choice, _)| choice);
         summary.measure_detections(&meters, choice.zip(sinks.detections.as_ref().map(DetectionSink::tally)));
+        let choice = self.depth.as_ref().map(|(choice, _)| choice);
+        summary.measure_depth(&meters, choice.zip(sinks.depth.as_ref().map(DepthSink::looks)));
         summary.end(&hung, lock(&log).clone());
         summary.recording_faults = sinks.faults();
         if let Some(run) = &self.run
@@ -288,8 +308,11 @@ impl Flight {
         let progress = sinks.progress.clone();
         graph.sink("progress", odometry.block(ROOM), Supervision::default(), move || Ok(progress.clone()));
 
-        let followed = self.add_follower(&mut graph, &source.frames, is_live, sinks);
-        let detected = self.add_detector(&mut graph, &source.frames, is_live, sinks);
+        let looks = Looks {
+            followed: self.add_follower(&mut graph, &source.frames, is_live, sinks),
+            detected: self.add_detector(&mut graph, &source.frames, is_live, sinks),
+            depth: self.add_depth(&mut graph, &source.frames, is_live, sinks),
+        };
 
         if let Some(recorder) = sinks.recorder.clone() {
             let everything = Input::merged(
@@ -299,7 +322,7 @@ impl Flight {
             graph.sink("recorder", everything, Supervision::default(), move || Ok(recorder.clone()));
         }
 
-        self.add_views(&mut graph, &odometry, followed.as_ref(), detected.as_ref(), sinks);
+        self.add_views(&mut graph, &odometry, &looks, sinks);
         graph
     }
 
@@ -346,6 +369,23 @@ impl Flight {
         Some(detected)
     }
 
+    /// The depth network, where there is one.
+    fn add_depth(
+        &self,
+        graph: &mut Graph,
+        frames: &Port<Frame>,
+        is_live: bool,
+        sinks: &Sinks,
+    ) -> Option<Port<DepthEstimate>> {
+        let ((choice, factory), sink) = self.depth.clone().zip(sinks.depth.clone())?;
+        let frames = if is_live { frames.latest() } else { frames.block(ROOM) };
+        let every = choice.every;
+        let deadline = Supervision::with_deadline(self.config.depth_deadline);
+        let depth = graph.stage(DEPTH, frames, deadline, move || Ok(DepthStage::new(factory()?, every)));
+        graph.sink("depths", depth.block(ROOM), Supervision::default(), move || Ok(sink.clone()));
+        Some(depth)
+    }
+
     fn open_sinks(&mut self, info: &SourceInfo) -> Result<Sinks, RuntimeError> {
         let observer = std::mem::replace(&mut self.observer, Box::new(|_| ()));
         let progress = ProgressSink::new(observer, info.frame_count);
@@ -372,11 +412,14 @@ impl Flight {
             let sink = DetectionSink::new(detection_observer, choice.classes.clone());
             self.run.iter().fold(sink, |sink, run| sink.recording_into(run, &self.storage))
         });
+        let depth_observer = std::mem::replace(&mut self.depth_observer, Box::new(|_| ()));
+        let depth = self.depth.as_ref().map(|_| DepthSink::new(depth_observer));
         Ok(Sinks {
             progress,
             recorder,
             target,
             detections,
+            depth,
             #[cfg(feature = "viewer")]
             recording: self.open_recording(truth.as_ref())?,
             #[cfg(feature = "viewer")]
@@ -412,6 +455,7 @@ impl Flight {
             scale: (&config.vo.scale).into(),
             follow: config.follow.as_ref().map(Into::into),
             detect: self.detector.as_ref().map(|(choice, _)| choice.into()),
+            depth: self.depth.as_ref().map(|(choice, _)| choice.into()),
             versions: VersionsTable::default(),
         }
     }
@@ -421,6 +465,7 @@ impl Flight {
 pub(crate) const ODOMETRY: &str = "odometry";
 pub(crate) const FOLLOW: &str = "follow";
 pub(crate) const DETECT: &str = "detect";
+pub(crate) const DEPTH: &str = "depth";
 /// Messages a consumer may fall behind.
 const ROOM: usize = 4;
 /// The same for the recorder, which may have to wait for the disk.
@@ -434,12 +479,21 @@ struct Sinks {
     recorder: Option<RecorderSink>,
     target: Option<TargetSink>,
     detections: Option<DetectionSink>,
+    depth: Option<DepthSink>,
     #[cfg(feature = "viewer")]
     recording: Option<RecordingStream>,
     #[cfg(feature = "viewer")]
     viewer: Option<RerunTarget>,
     #[cfg(feature = "viewer")]
     truth: Option<Trajectory>,
+}
+
+/// What looks at frames beside the odometry, where it does.
+#[cfg_attr(not(feature = "viewer"), expect(dead_code, reason = "only viewers ask"))]
+struct Looks {
+    followed: Option<Port<Followed>>,
+    detected: Option<Port<Detected>>,
+    depth: Option<Port<DepthEstimate>>,
 }
 
 impl Sinks {

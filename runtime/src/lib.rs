@@ -18,4 +18,6 @@ mod summary;
 pub use error::RuntimeError;
 pub use flight::{Flight, FlightConfig, Viewer};
 pub use replay::{Replay, replay};
-pub use summary::{BranchSummary, DetectionSummary, Ended, FlightSummary, LatencyRow, TargetSummary};
+pub use summary::{
+    BranchSummary, DepthSummary, DetectionSummary, Ended, FlightSummary, LatencyRow, TargetSummary,
+};

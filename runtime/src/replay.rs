@@ -9,11 +9,13 @@ use datasets::{Dataset, DatasetError};
 use crate::flight::{DETECT, FOLLOW, Log, ODOMETRY, next_frame, note_error};
 use crate::graph::{CancelFlag, Entrance, Graph, Limiter, Outcome, Schedule};
 use crate::run::{
-    AdmittedRow, DetectTable, DetectionRow, FollowTable, Manifest, RunDirectory, StoredFrames, TargetRow,
-    detection_record, odometry_record, read_admitted, read_detections, read_target, target_record,
+    AdmittedRow, DepthTable, DetectTable, DetectionRow, FollowTable, Manifest, RunDirectory, StoredFrames,
+    TargetRow, detection_record, odometry_record, read_admitted, read_detections, read_target, target_record,
 };
 use crate::sinks::Progress;
-use crate::stages::{Detected, DetectorFactory, EstimatorFactory, Followed, FollowerFactory};
+use crate::stages::{
+    DepthEstimate, DepthFactory, Detected, DetectorFactory, EstimatorFactory, Followed, FollowerFactory,
+};
 use crate::summary::Ended;
 use crate::{Flight, FlightConfig, FlightSummary, RuntimeError};
 
@@ -90,6 +92,19 @@ impl Replay {
             Some(choice) => Self { flight: self.flight.with_detector(choice, factory), ..self },
             None => self,
         }
+    }
+
+    /// Sees depth again with what `factory` makes, where the flight did; without this, a replay doesn't.
+    pub fn with_depth(self, factory: DepthFactory) -> Self {
+        match self.manifest.depth.as_ref().map(DepthTable::to_choice) {
+            Some(choice) => Self { flight: self.flight.with_depth(choice, factory), ..self },
+            None => self,
+        }
+    }
+
+    /// As [`Flight::depth_observed_by`].
+    pub fn depth_observed_by(self, observer: impl FnMut(&Arc<DepthEstimate>) + Send + 'static) -> Self {
+        Self { flight: self.flight.depth_observed_by(observer), ..self }
     }
 
     /// As [`Flight::detections_observed_by`].

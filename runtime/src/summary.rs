@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::graph::{BranchCounters, HungStage, LatencySummary, Meter, process_cpu};
 use crate::run::{METRICS, RunDirectory};
 use crate::sinks::{DetectionTally, Tally, TargetTally};
-use crate::stages::DetectChoice;
+use crate::stages::{DepthChoice, DetectChoice};
 use crate::{RuntimeError, flight};
 
 /// How a flight ended.
@@ -91,6 +91,21 @@ pub struct DetectionSummary {
     pub cpu_ms_per_look: f64,
 }
 
+/// What saw depth, and at what cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct DepthSummary {
+    /// File of the network, or the name of one that comes with the program.
+    pub network: String,
+    /// It looked at every so manieth frame.
+    pub every: u64,
+    /// Frames that it looked at.
+    pub looks: u64,
+    /// Restarts of the network.
+    pub restarts: u64,
+    /// CPU time of the network's own thread per look.
+    pub cpu_ms_per_look: f64,
+}
+
 /// What a flight comes to: the content of `metrics.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct FlightSummary {
@@ -113,7 +128,7 @@ pub struct FlightSummary {
     /// Input frames per second of wall time.
     pub fps: f64,
     /// CPU time of all threads of the process, user and system, over the time that `wall_s` covers, per input frame:
-    /// decoding, odometry, detection, tracking, recording and viewing, to the last file of the flight. What comes before (loading the
+    /// decoding, odometry, detection, depth, tracking, recording and viewing, to the last file of the flight. What comes before (loading the
     /// program, opening the source) and after (measuring, the report) is in `process_cpu_s` only.
     pub cpu_ms_per_frame: f64,
     /// CPU time of the whole process since it was started, in seconds: start, flight and, where a report is
@@ -127,6 +142,9 @@ pub struct FlightSummary {
     /// What the detector did and found, where there was one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detections: Option<DetectionSummary>,
+    /// What saw depth, where there was something that did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub depth: Option<DepthSummary>,
     /// Frames at the start that the latencies leave out.
     pub warm_up_frames: u64,
     /// Latencies by path.
@@ -241,6 +259,18 @@ impl FlightSummary {
         });
     }
 
+    /// Reads the depth network's; `looks` is `None` where there was none.
+    pub(crate) fn measure_depth(&mut self, meters: &[Arc<Meter>], looks: Option<(&DepthChoice, u64)>) {
+        let meter = meters.iter().find(|meter| meter.name() == flight::DEPTH);
+        self.depth = looks.zip(meter).map(|((choice, looks), meter)| DepthSummary {
+            network: choice.network.clone(),
+            every: choice.every,
+            looks,
+            restarts: meter.counters().restarts,
+            cpu_ms_per_look: millis_per_frame(meter.cpu(), looks),
+        });
+    }
+
     /// A flight that has not begun.
     pub(crate) fn of(source: &datasets::SourceInfo, warm_up_frames: u64, scale: &vo::ScaleSource) -> Self {
         Self {
@@ -258,6 +288,7 @@ impl FlightSummary {
             odometry_cpu_ms_per_frame: 0.0,
             target: None,
             detections: None,
+            depth: None,
             warm_up_frames,
             latency: Vec::new(),
             branches: Vec::new(),

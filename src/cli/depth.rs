@@ -14,8 +14,9 @@ pub(crate) struct EvalDepthArgs {
     /// How these lie on disk
     #[arg(long, value_enum)]
     pub(crate) format: DepthFormatArg,
-    /// The depth network, an ONNX file whose metadata says what its output means (kestrel.depth)
-    #[arg(long, value_name = "FILE", required_unless_present = "predictions")]
+    /// The depth network, an ONNX file whose metadata says what its output means (kestrel.depth), instead of the one that
+    /// comes with the program
+    #[arg(long, value_name = "FILE")]
     pub(crate) model: Option<PathBuf>,
     /// Instead of a network, what one has seen: 16-bit PNGs with the names of the images, as `kestrel depth` leaves them
     #[arg(long, value_name = "DIR", conflicts_with = "model")]
@@ -78,9 +79,10 @@ pub(crate) enum CropArg {
 pub(crate) struct DepthArgs {
     /// An image, a folder of images, a video file, or anything else that `kestrel run` takes
     pub(crate) source: String,
-    /// The depth network, an ONNX file whose metadata says what its output means (kestrel.depth)
+    /// The depth network, an ONNX file whose metadata says what its output means (kestrel.depth), instead of the one that
+    /// comes with the program
     #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
+    pub(crate) model: Option<PathBuf>,
     /// Folder for depth/NAME.png (16 bits) and preview/NAME.png (colours, near bright); must be empty or new
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
@@ -95,6 +97,21 @@ pub(crate) struct DepthArgs {
     /// Print one JSON object on standard output
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+// Without a line of its own: it would become that of the commands that take it in.
+#[derive(Debug, Args)]
+pub(crate) struct FlightDepthArgs {
+    /// Depth network to look with instead of the one that comes with the program: an ONNX file of `kestrel train vo`, or any whose
+    /// metadata says what its output means (kestrel.depth)
+    #[arg(long, value_name = "FILE", conflicts_with = "no_depth")]
+    pub(crate) depth_model: Option<PathBuf>,
+    /// Don't look at depth
+    #[arg(long)]
+    pub(crate) no_depth: bool,
+    /// Look at depth in every Nth frame
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..), conflicts_with = "no_depth")]
+    pub(crate) depth_every: u64,
 }
 
 #[derive(Debug, Args)]

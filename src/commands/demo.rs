@@ -9,6 +9,7 @@ use runtime::{Flight, FlightConfig};
 use crate::cli::DemoArgs;
 use crate::commands::run::{fly, looking, output_config, own_truth};
 use crate::commands::world::motion;
+use crate::depths;
 use crate::detector_file::DetectorFile;
 use crate::films::Films;
 use crate::finish::Landed;
@@ -20,11 +21,11 @@ pub(super) fn demo(args: &DemoArgs) -> anyhow::Result<ExitCode> {
     let config = FlightConfig { source_spec: SourceSpec::new(spec), ..output_config(&args.output)? };
     let source = datasets::open_ahead(&config.source_spec, WindowSpec::default())?;
     let (title, truth) = (source.info().name.clone(), own_truth(&source));
-    let detector = DetectorFile::for_flight(&args.detector)?;
+    let (detector, depth) = (DetectorFile::for_flight(&args.detector)?, depths::for_flight(&args.depth)?);
     let run = RunDirectory::create(&args.out)?;
     let films = Films::default();
     let flight = Flight::new(Box::new(source), config).into_run(run.clone());
-    let flight = looking(flight, detector, &films);
+    let flight = looking(flight, detector, depth, &films);
     let summary = fly(flight, Some(args.frames as usize), &films)?;
     Landed { title, run: &run, summary, truth, films: &films, target_truth: None, json: args.output.json }
         .finish()

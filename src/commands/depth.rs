@@ -18,6 +18,7 @@ use crate::cli::DepthArgs;
 use crate::commands::{INCOMPLETE, ensure_apart};
 use crate::images::images;
 use crate::logging::{answer, say};
+use crate::model_file::{DEPTH, ModelFile};
 use crate::progress::FrameProgress;
 
 /// Share by which the colours of a video follow the depths of a new frame, so that previews don't flicker.
@@ -26,7 +27,7 @@ const FOLLOW: f32 = 0.1;
 pub(super) fn depth(args: &DepthArgs) -> anyhow::Result<ExitCode> {
     let values = args.values_per_metre;
     ensure!(values > 0.0 && values.is_finite(), "expected a positive --values-per-metre, found {values}");
-    let network = DepthNetwork::open(&args.model).with_context(|| args.model.display().to_string())?;
+    let network = ModelFile::open(args.model.as_deref(), &DEPTH)?.depth_network()?;
     let mut seer = Seer::new(network.with_threads(args.threads)?, args)?;
     match files(Path::new(&args.source))? {
         Some(files) => seer.look_at_files(&files, args)?,

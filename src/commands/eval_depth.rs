@@ -16,6 +16,7 @@ use vo::{DepthNetwork, PredictedDepth};
 use crate::cli::{CropArg, DepthFormatArg, EvalDepthArgs, ScalingArg};
 use crate::commands::ensure_replaceable;
 use crate::logging::{answer, say};
+use crate::model_file::{DEPTH, ModelFile};
 use crate::progress::FrameProgress;
 
 /// Images that a report shows: the best, the worst and some between.
@@ -91,8 +92,7 @@ fn source(args: &EvalDepthArgs, images: usize) -> anyhow::Result<DepthSource> {
         ensure!(folder.is_dir(), "expected a folder of predictions, found none at {}", folder.display());
         return Ok(DepthSource::Files { folder: folder.clone(), values_per_metre: values });
     }
-    let model = args.model.as_deref().context("expected a depth network, --model")?;
-    let network = DepthNetwork::open(model).with_context(|| model.display().to_string())?;
+    let network = ModelFile::open(args.model.as_deref(), &DEPTH)?.depth_network()?;
     Ok(DepthSource::Network { network: Box::new(network), seen: vec![None; images], cpu: Duration::ZERO })
 }
 
@@ -206,7 +206,7 @@ fn page(
     measured: &Measured,
     source: &mut DepthSource,
 ) -> anyhow::Result<Report> {
-    let judged = args.model.as_deref().or(args.predictions.as_deref()).unwrap_or(Path::new(""));
+    let judged = args.model.as_deref().or(args.predictions.as_deref()).unwrap_or(Path::new(DEPTH.name));
     let name = judged.file_name().unwrap_or_default().to_string_lossy();
     let report = &measured.report;
     let page = Report::new(format!("Depth by {name} on {}", args.data.display()));

@@ -13,8 +13,9 @@ use serde_json::{Value, json};
 use crate::cli::{EvalDetectionArgs, LabelFormatArg};
 use crate::commands::detection_source::{DetectionSource, RecordedDetections, RunningDetector};
 use crate::commands::{ensure_replaceable, labels};
-use crate::detector_file::{BUILT_IN_NAME, DetectorFile};
+use crate::detector_file::DetectorFile;
 use crate::logging::{answer, say};
+use crate::model_file::VEHICLES;
 use crate::progress::FrameProgress;
 
 /// Images with the most errors that a report shows.
@@ -204,7 +205,7 @@ impl Measured {
 fn page(args: &EvalDetectionArgs, set: &LabelSet, measured: &Measured) -> anyhow::Result<Report> {
     let measured_file = args.model.as_ref().or(args.detections.as_ref());
     let name = measured_file.and_then(|file| file.file_name());
-    let name = name.map_or(BUILT_IN_NAME.into(), |name| name.to_string_lossy());
+    let name = name.map_or(VEHICLES.name.into(), |name| name.to_string_lossy());
     let page = Report::new(format!("{name} on {}", args.data.display()));
     let page = page.subtitle(format!("{} images", set.images.len()));
     let page = measured.notes.iter().fold(page, Report::note).detection(measured.report.clone());

@@ -11,6 +11,7 @@ use runtime::run::{RunDirectory, TRAJECTORY_KITTI};
 use crate::cli::ReplayArgs;
 use crate::commands::run::{cancel_on_signal, observer, own_target, own_truth};
 use crate::commands::{INCOMPLETE, ensure_apart};
+use crate::depths::{self, DepthFilm};
 use crate::detections::DetectionFilm;
 use crate::detector_file::DetectorFile;
 use crate::films::Films;
@@ -28,6 +29,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let title = format!("{}, replayed", replay.manifest().source.name);
     let flown = replay.manifest().detect.as_ref().filter(|_| !args.no_detector);
     let detector = flown.map(DetectorFile::as_flown).transpose()?;
+    let flown = replay.manifest().depth.as_ref().filter(|_| !args.no_depth);
+    let depth = flown.map(depths::as_flown).transpose()?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("replay"));
     ensure_apart(&args.run, &out)?;
     let run = RunDirectory::create(&out)?;
@@ -36,9 +39,14 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let replay = replay
         .observed_by(observer(None, &films))
         .target_observed_by(TargetFilm::observer(&films.target))
-        .detections_observed_by(DetectionFilm::observer(&films.objects));
+        .detections_observed_by(DetectionFilm::observer(&films.objects))
+        .depth_observed_by(DepthFilm::observer(&films.depths));
     let replay = match detector {
         Some(detector) => replay.with_detector(detector),
+        None => replay,
+    };
+    let replay = match depth {
+        Some(depth) => replay.with_depth(depth),
         None => replay,
     };
     let summary = replay.cancelled_by(cancel_on_signal()?).run(run.clone())?;

@@ -9,12 +9,13 @@ use datasets::{Dataset, SourceSpec, TargetTruth, WindowSpec};
 use runtime::graph::{CancelFlag, Schedule};
 use runtime::run::RunDirectory;
 use runtime::sinks::Progress;
-use runtime::stages::{DetectChoice, DetectorFactory, TargetChoice};
+use runtime::stages::{DepthChoice, DepthFactory, DetectChoice, DetectorFactory, TargetChoice};
 use runtime::{Flight, FlightConfig, FlightSummary, Viewer};
 use vo::{ScaleSample, ScaleSource};
 
 use crate::cli::{OutputArgs, RunArgs, ScaleArg};
 use crate::commands::{HUNG, ensure_apart};
+use crate::depths::{self, DepthFilm};
 use crate::detections::DetectionFilm;
 use crate::detector_file::DetectorFile;
 use crate::films::{Films, developed};
@@ -44,7 +45,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         config.vo.max_tracks = max_tracks as usize;
     }
     config.vo.scale = scale_source(&args.scale)?;
-    let detector = DetectorFile::for_flight(&args.detector)?;
+    let (detector, depth) = (DetectorFile::for_flight(&args.detector)?, depths::for_flight(&args.depth)?);
     let source = datasets::open_ahead(&config.source_spec, config.window)?;
     let truth = match &args.gt {
         Some(path) => truth_file(path)?,
@@ -67,21 +68,29 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let run = RunDirectory::create(&args.out)?;
     let films = Films::default();
     let flight = Flight::new(Box::new(source), config).into_run(run.clone());
-    let flight = looking(flight, detector, &films).target_observed_by(TargetFilm::observer(&films.target));
+    let flight =
+        looking(flight, detector, depth, &films).target_observed_by(TargetFilm::observer(&films.target));
     let summary = fly(flight, frame_count, &films)?;
     Landed { title, run: &run, summary, truth, films: &films, target_truth, json: args.output.json }.finish()
 }
 
-/// The flight with what looks for objects in it, if anything does; `films` keep what it finds.
+/// The flight with what looks for objects and at depth in it, if anything does; `films` keep what they see.
 pub(super) fn looking(
     flight: Flight,
     detector: Option<(DetectChoice, DetectorFactory)>,
+    depth: Option<(DepthChoice, DepthFactory)>,
     films: &Films,
 ) -> Flight {
-    match detector {
+    let flight = match detector {
         Some((choice, factory)) => flight
             .with_detector(choice, factory)
             .detections_observed_by(DetectionFilm::observer(&films.objects)),
+        None => flight,
+    };
+    match depth {
+        Some((choice, factory)) => {
+            flight.with_depth(choice, factory).depth_observed_by(DepthFilm::observer(&films.depths))
+        }
         None => flight,
     }
 }

@@ -94,7 +94,6 @@ fn what_cannot_be_measured_is_refused() {
             1,
             "expected a folder of predictions, found none at nowhere",
         ),
-        (EVAL.to_owned(), 2, "--model"),
         (format!("{EVAL} --model depth.onnx --max-depth 0"), 1, "expected a range of depths above 0 m"),
         (format!("{EVAL} --model depth.onnx --max-depth 1"), 1, "expected a pixel with truth and prediction"),
         (
@@ -177,4 +176,36 @@ fn frames_that_cannot_be_read_cost_themselves() {
     ] {
         lab.kestrel(arguments).expect_code(1).says(&[says]);
     }
+}
+
+#[test]
+fn depth_comes_with_the_program_and_flies() {
+    let lab = Lab::with_world();
+    lab.kestrel(EVAL).expect_code(0);
+    let outcome = lab.kestrel(&format!("run {SEQUENCE} --depth-every 4 --out out")).expect_code(0);
+    assert!(outcome.stdout.contains("CPU, a look at depth"), "{}", outcome.stdout);
+    let metrics: Value = serde_json::from_str(&lab.read("out/metrics.json")).unwrap();
+    let looks = metrics["frames"].as_u64().unwrap().div_ceil(4);
+    assert_eq!(
+        (&metrics["depth"]["network"], &metrics["depth"]["looks"]),
+        (&json!("depth-416x128-int8"), &json!(looks))
+    );
+    assert!(lab.read("out/report.html").contains("its depth, bright where near"));
+    lab.kestrel("replay out").expect_code(0);
+    let replayed: Value = serde_json::from_str(&lab.read("out/replay/metrics.json")).unwrap();
+    assert_eq!(replayed["depth"]["looks"], json!(looks));
+    lab.edit("out/run.toml", |text| {
+        let (before, depth) = text.split_once("[depth]").unwrap();
+        format!("{before}[depth]{}", depth.replacen("fingerprint = \"", "fingerprint = \"0", 1))
+    });
+    lab.kestrel("replay out --out again").expect_code(1).says(&["depth-416x128-int8", "--no-depth"]);
+    lab.kestrel("replay out --out again --no-depth").expect_code(0);
+    lab.kestrel(&format!("run {SEQUENCE} --no-depth --out blind")).expect_code(0);
+    let blind: Value = serde_json::from_str(&lab.read("blind/metrics.json")).unwrap();
+    assert!(blind.get("depth").is_none());
+    lab.write("silent.onnx", "no network");
+    lab.kestrel(&format!("run {SEQUENCE} --depth-model silent.onnx --out none"))
+        .expect_code(1)
+        .says(&["silent.onnx", "ONNX"]);
+    assert!(!lab.path("none").exists());
 }

@@ -5,7 +5,7 @@ use geometry::Trajectory;
 #[cfg(feature = "viewer")]
 use rerun::RecordingStream;
 
-use super::{Flight, Sinks};
+use super::{Flight, Looks, Sinks};
 #[cfg(feature = "viewer")]
 use super::{ROOM, Viewer};
 #[cfg(feature = "viewer")]
@@ -17,22 +17,14 @@ use crate::graph::{Graph, Port};
 use crate::run::RECORDING;
 #[cfg(feature = "viewer")]
 use crate::sinks::{
-    DEFAULT_VIEWER, DetectionView, RerunSink, RerunTarget, SharedStream, TargetView, open_stream,
+    DEFAULT_VIEWER, DepthView, DetectionView, RerunSink, RerunTarget, SharedStream, TargetView, open_stream,
     spawn_viewer,
 };
-use crate::stages::{Detected, Followed, Registered};
+use crate::stages::Registered;
 
 impl Flight {
     #[cfg(not(feature = "viewer"))]
-    pub(super) fn add_views(
-        &self,
-        _: &mut Graph,
-        _: &Port<Registered>,
-        _: Option<&Port<Followed>>,
-        _: Option<&Port<Detected>>,
-        _: &Sinks,
-    ) {
-    }
+    pub(super) fn add_views(&self, _: &mut Graph, _: &Port<Registered>, _: &Looks, _: &Sinks) {}
 
     /// The recording, which shows everything, and the live viewer, which delays nothing.
     #[cfg(feature = "viewer")]
@@ -40,8 +32,7 @@ impl Flight {
         &self,
         graph: &mut Graph,
         odometry: &Port<Registered>,
-        followed: Option<&Port<Followed>>,
-        detected: Option<&Port<Detected>>,
+        Looks { followed, detected, depth }: &Looks,
         sinks: &Sinks,
     ) {
         let image_rate_hz = self.config.image_rate_hz;
@@ -55,6 +46,10 @@ impl Flight {
             if let Some(detected) = detected {
                 let open = DetectionView::factory(&shared, image_rate_hz, classes);
                 graph.sink("detection recording", detected.block(ROOM), Supervision::default(), open);
+            }
+            if let Some(depth) = depth {
+                let open = DepthView::factory(&shared);
+                graph.sink("depth recording", depth.block(ROOM), Supervision::default(), open);
             }
             let truth = sinks.truth.clone();
             let open =
@@ -70,6 +65,10 @@ impl Flight {
             if let Some(detected) = detected {
                 let open = DetectionView::factory(&shared, image_rate_hz, classes);
                 graph.sink("detection viewer", detected.latest(), Supervision::default(), open);
+            }
+            if let Some(depth) = depth {
+                let open = DepthView::factory(&shared);
+                graph.sink("depth viewer", depth.latest(), Supervision::default(), open);
             }
             // Opened on the viewer's own thread, which alone waits where nobody reads at the other end.
             let truth = sinks.truth.clone();

@@ -12,7 +12,7 @@ use super::directory::io_error;
 use super::{MANIFEST, ScaleTable};
 use crate::RuntimeError;
 use crate::graph::Schedule;
-use crate::stages::{DetectChoice, FollowStart, Pointer, TargetChoice};
+use crate::stages::{DepthChoice, DetectChoice, FollowStart, Pointer, TargetChoice};
 
 /// All that a replay needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -32,6 +32,9 @@ pub struct Manifest {
     /// What looked for objects, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub detect: Option<DetectTable>,
+    /// What saw depth, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub depth: Option<DepthTable>,
     /// What wrote this.
     pub versions: VersionsTable,
 }
@@ -131,6 +134,32 @@ impl DetectTable {
     pub fn to_choice(&self) -> DetectChoice {
         let Self { detector, fingerprint, classes, score_threshold, every } = self.clone();
         DetectChoice { detector, fingerprint, classes, score_threshold, every }
+    }
+}
+
+/// [`DepthChoice`] as a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DepthTable {
+    /// File of the network, or the name of one that comes with the program.
+    pub network: String,
+    /// Tells its bytes from those of others.
+    pub fingerprint: String,
+    /// It looked at every so manieth frame.
+    pub every: u64,
+}
+
+impl From<&DepthChoice> for DepthTable {
+    fn from(choice: &DepthChoice) -> Self {
+        let DepthChoice { network, fingerprint, every } = choice.clone();
+        Self { network, fingerprint, every }
+    }
+}
+
+impl DepthTable {
+    /// The choice, to be made again.
+    pub fn to_choice(&self) -> DepthChoice {
+        let Self { network, fingerprint, every } = self.clone();
+        DepthChoice { network, fingerprint, every }
     }
 }
 
@@ -336,6 +365,15 @@ mod tests {
             let table: DetectTable = toml::from_str(&text).unwrap();
             assert_eq!(table.to_choice(), choice, "{text}");
         }
+    }
+
+    #[test]
+    fn a_depth_network_survives() {
+        let (network, fingerprint) = ("a \"b\".onnx".to_owned(), "00ff".to_owned());
+        let choice = DepthChoice { network, fingerprint, every: 7 };
+        let text = toml::to_string(&DepthTable::from(&choice)).unwrap();
+        let table: DepthTable = toml::from_str(&text).unwrap();
+        assert_eq!(table.to_choice(), choice, "{text}");
     }
 
     #[test]

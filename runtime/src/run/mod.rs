@@ -13,8 +13,8 @@ pub(crate) use detections::{DETECTIONS_HEADER, detection_record};
 pub use detections::{DetectionOutcome, DetectionRow, read_detections};
 pub use directory::{RunDirectory, keep_earlier};
 pub use manifest::{
-    CameraTable, DetectTable, FlightTable, FollowTable, LensTable, Manifest, PointerTable, SourceTable,
-    StartTable, VersionsTable, VoTable,
+    CameraTable, DepthTable, DetectTable, FlightTable, FollowTable, LensTable, Manifest, PointerTable,
+    SourceTable, StartTable, VersionsTable, VoTable,
 };
 pub use scale::ScaleTable;
 pub(crate) use scale::write_scale_samples;

@@ -1,5 +1,8 @@
 //! Where results leave the graph. Each is one file.
 
+mod depth;
+#[cfg(feature = "viewer")]
+mod depth_view;
 #[cfg(feature = "viewer")]
 mod detection_view;
 mod detections;
@@ -15,6 +18,9 @@ mod truth_fit;
 #[cfg(feature = "viewer")]
 mod viewer;
 
+pub use depth::{DepthObserver, DepthSink};
+#[cfg(feature = "viewer")]
+pub use depth_view::DepthView;
 #[cfg(feature = "viewer")]
 pub use detection_view::DetectionView;
 pub use detections::{DetectionObserver, DetectionSink, DetectionTally};

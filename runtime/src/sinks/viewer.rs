@@ -39,6 +39,7 @@ pub const DEFAULT_VIEWER: &str = rerun::DEFAULT_CONNECT_URL;
 const WORLD: &str = "world";
 const CAMERA: &str = "world/camera";
 pub(super) const IMAGE: &str = "world/camera/image";
+pub(super) const DEPTH: &str = "world/camera/depth";
 const GROUND_TRUTH: &str = "world/ground_truth";
 const TIME: &str = "time";
 const FRAME: &str = "frame";
@@ -121,7 +122,8 @@ fn layout() -> Blueprint {
         plot("Confidence of the target", "plots/confidence").into(),
         plot("Objects at a look", "plots/objects").into(),
     ]);
-    let left = Vertical::new([image.into(), plots.into()]).with_row_shares(vec![3.0, 2.0]);
+    let depth = Spatial2DView::new("Depth, near to far").with_origin(DEPTH);
+    let left = Vertical::new([image.into(), depth.into(), plots.into()]).with_row_shares(vec![3.0, 2.0, 2.0]);
     Blueprint::new(Horizontal::new([left.into(), world.into()]).with_column_shares(vec![1.0, 1.0]))
         .with_auto_views(false)
         .with_blueprint_panel(BlueprintPanel::from_state(rerun::blueprint::components::PanelState::Collapsed))
@@ -353,7 +355,7 @@ fn position(pose: &Se3) -> [f32; 3] {
     pose.translation.map(|v| v as f32).into()
 }
 
-fn pinhole(camera: &PinholeCamera) -> rerun::Pinhole {
+pub(super) fn pinhole(camera: &PinholeCamera) -> rerun::Pinhole {
     let (focal, center) = (camera.focal().map(|v| v as f32), camera.center().map(|v| v as f32 + 0.5));
     let resolution = [camera.width() as f32, camera.height() as f32];
     rerun::Pinhole::from_focal_length_and_resolution([focal.x, focal.y], resolution)
@@ -387,8 +389,8 @@ fn encode_image<const CHANNELS: usize>(
     Ok((jpeg, width, height))
 }
 
-/// 16-bit depth in 1/256 m, as KITTI stores it: up to 255 m, 0 where unknown.
-fn depth_image(depth: &DepthImage) -> rerun::DepthImage {
+/// 16-bit depth in 1/256 m or of another unit, as KITTI stores it: up to 255 m, 0 where unknown.
+pub(super) fn depth_image(depth: &DepthImage) -> rerun::DepthImage {
     const PER_METRE: f32 = 256.0;
     let bytes: Vec<u8> =
         depth.as_slice().iter().flat_map(|d| ((d * PER_METRE) as u16).to_ne_bytes()).collect();

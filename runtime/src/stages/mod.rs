@@ -1,9 +1,11 @@
 //! The stages that do the work. Each is one file.
 
+mod depth;
 mod detect;
 mod follow;
 mod odometry;
 
+pub use depth::{DepthChoice, DepthEstimate, DepthEstimator, DepthFactory, DepthStage};
 pub use detect::{
     DetectChoice, DetectStage, Detected, DetectorFactory, Found, IdentityMemory, Object, ObjectDetector,
 };

@@ -1,0 +1,43 @@
+//! What was seen of depth, for the rerun viewer: a picture, and the points that it is made of, before the camera that saw them.
+
+use geometry::PinholeCamera;
+
+use super::target_view::SharedStream;
+use super::viewer::{DEPTH, depth_image, pinhole, set_time};
+use crate::graph::{Packet, Stage, StageError};
+use crate::stages::DepthEstimate;
+
+/// Sends every depth to a viewer.
+pub struct DepthView {
+    stream: SharedStream,
+    /// As it was sent last.
+    camera: Option<PinholeCamera>,
+}
+
+impl DepthView {
+    /// What makes sinks on the stream of a [`RerunSink`](super::RerunSink).
+    pub fn factory(stream: &SharedStream) -> impl Fn() -> Result<Self, StageError> + use<> {
+        let stream = stream.clone();
+        move || Ok(Self { stream: stream.clone(), camera: None })
+    }
+}
+
+impl Stage for DepthView {
+    type Input = DepthEstimate;
+    type Output = ();
+
+    fn process(&mut self, input: &Packet<DepthEstimate>) -> Result<Option<()>, StageError> {
+        let Some(stream) = self.stream.get() else { return Ok(Some(())) };
+        let DepthEstimate { frame, depth } = &*input.payload;
+        set_time(&stream, self.stream.epoch(input.stamp), input.seq, input.stamp);
+        let camera = frame.camera.resized(depth.width(), depth.height())?;
+        if self.camera.as_ref() != Some(&camera) {
+            stream.log(DEPTH, &pinhole(&camera))?;
+            self.camera = Some(camera);
+        }
+        stream.log(DEPTH, &depth_image(depth))?;
+        Ok(Some(()))
+    }
+
+    fn reset(&mut self) {}
+}
