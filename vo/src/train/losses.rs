@@ -114,8 +114,9 @@ const MOTION_UNIT: f32 = 0.1;
 /// is small, because most motions hardly turn and an absolute difference would be content with none that does; no more
 /// than in proportion for what is large, because odometry errs too.
 pub fn motion_error(predicted: &Tensor<2>, known: &Tensor<2>) -> Tensor<2> {
-    let difference = (predicted.clone() - known.clone()) / MOTION_UNIT;
-    ((difference.square() + 1.0).sqrt() - 1.0).sum_dim(1)
+    let squared = ((predicted.clone() - known.clone()) / MOTION_UNIT).square();
+    // The same without the difference of two numbers near 1.
+    (squared.clone() / ((squared + 1.0).sqrt() + 1.0)).sum_dim(1)
 }
 
 /// The mean of `values` where `mask` is not 0; 0 where it is 0 everywhere.
