@@ -302,6 +302,6 @@ fn motions_differ_by_squares_of_little_and_by_the_size_of_much() {
     };
     assert_eq!(error(0.0), 0.0);
     assert!((error(0.002) / error(0.001) - 4.0).abs() < 0.01);
-    assert!((error(20.0) / error(10.0) - 2.0).abs() < 0.01);
+    assert!((error(200.0) / error(100.0) - 2.0).abs() < 0.01);
     assert!((error(0.1) - (2.0_f32.sqrt() - 1.0)).abs() < 1e-6);
 }
