@@ -1,12 +1,11 @@
 //! Convolutions over all input channels, of any window.
 
-use std::array::from_fn;
 use std::ops::Range;
 
 use super::block::Word;
 use super::gemm::Run;
 use super::kernel::{Kernel, Work};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, each};
 use super::output::Output;
 use super::packed::{Layer, Packed};
 use super::requantisation::Requantisation;
@@ -261,7 +260,7 @@ impl Convolve<'_> {
                 output,
                 output_step: step,
             });
-            layer.packed.look_up(lanes, output, step, pixels);
+            layer.packed.look_up(lanes, output, step, [pixels, layer.output.channels]);
             first += pixels;
         }
     }
@@ -293,7 +292,7 @@ impl Convolve<'_> {
                 output: values,
                 output_step: step,
             });
-            packed.look_up(lanes, values, step, output.width);
+            packed.look_up(lanes, values, step, [output.width, output.channels]);
         }
     }
 
@@ -332,12 +331,20 @@ fn widen_pixels<L: Lanes>(lanes: L, bytes: &[u8], channels: usize, words: &mut [
         lanes.widen(bytes, words);
         return;
     }
+    if let (3, 4, Some((last, words))) = (channels, L::DEPTH, words.split_last_mut()) {
+        // The fourth byte belongs to the next pixel.
+        for (bytes, word) in bytes.windows(4).step_by(3).zip(words) {
+            *word = [bytes[0], bytes[1], bytes[2], 0];
+        }
+        *last = L::word(each(|i| if i < 3 { bytes[bytes.len() - 3 + i] } else { 0 }));
+        return;
+    }
     let (whole, pixel_words) = (channels / L::DEPTH, channels / L::DEPTH + 1);
     for (bytes, words) in bytes.chunks_exact(channels).zip(words.chunks_exact_mut(pixel_words)) {
         for (bytes, word) in bytes.chunks_exact(L::DEPTH).zip(&mut *words) {
-            *word = L::word(from_fn(|i| bytes[i % L::DEPTH]));
+            *word = L::word(each(|i| bytes[i % L::DEPTH]));
         }
         let rest = &bytes[whole * L::DEPTH..];
-        words[whole] = L::word(from_fn(|i| if i < rest.len() { rest[i] } else { 0 }));
+        words[whole] = L::word(each(|i| if i < rest.len() { rest[i] } else { 0 }));
     }
 }

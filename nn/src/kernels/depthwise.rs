@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::block::{LANES, Word};
 use super::kernel::{Kernel, Work};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, each};
 use super::output::Output;
 use super::packed::{Layer, Packed};
 use super::requantisation::Requantisation;
@@ -125,10 +125,10 @@ impl Depthwise {
         self.run_rows(0..self.output.height, input, output, scratch)
     }
 
-    /// Bytes of one padded row, and as many more as the last sixteen channels of its last pixel reach beyond it.
+    /// Bytes of one padded row, and as many more as the last column of its last pixel can reach beyond it.
     fn ring_row(&self) -> usize {
         let pixels = self.window.padding_before[1] + self.input.width + self.window.padding_after[1];
-        pixels * self.input.channels + LANES
+        pixels * self.input.channels + self.packed.panels() * LANES - self.input.channels
     }
 
     /// Where a row of the image lies in the ring.
@@ -142,26 +142,47 @@ struct Pack<'a, 'b>(&'a DepthwiseSpec<'b>);
 impl Work for Pack<'_, '_> {
     type Output = Result<Packed, NnError>;
 
-    /// A segment is a column of the window.
+    /// A segment is a column of the window. What the kernel's columns have beyond the last channel is zero.
     #[inline(always)]
     fn on<L: Lanes>(self, _: L) -> Self::Output {
         let Self(spec) = self;
-        let columns = spec.weights.as_chunks::<{ SIZE * SIZE }>().0.iter();
-        let columns: Vec<_> = columns
-            .flat_map(|filter| from_fn::<_, 9, _>(|at| filter[at % SIZE * SIZE + at / SIZE]))
+        let channels = spec.input.channels;
+        check_length("bias", channels, spec.bias.len())?;
+        spec.requantisation.check_channels(channels)?;
+        let column = L::COLUMN_PANELS * LANES;
+        let places: Vec<_> = (0..channels.next_multiple_of(column))
+            .map(|place| place / column * column + L::column_channel(place % column))
             .collect();
-        Packed::new::<L, _>(&Layer {
-            channels: spec.input.channels,
+        let filters = spec.weights.as_chunks::<{ SIZE * SIZE }>().0;
+        let columns = places.iter().flat_map(|&channel| {
+            let filter = filters.get(channel).unwrap_or(&[0; SIZE * SIZE]);
+            from_fn::<_, { SIZE * SIZE }, _>(|at| filter[at % SIZE * SIZE + at / SIZE])
+        });
+        let multipliers = &spec.requantisation.multipliers;
+        let or_zero =
+            |values: &[f32]| places.iter().map(|&at| values.get(at).copied().unwrap_or(0.0)).collect();
+        let bias: Vec<_> = places.iter().map(|&at| spec.bias.get(at).copied().unwrap_or(0)).collect();
+        let packed = Packed::new::<L, _>(&Layer {
+            channels: places.len(),
             segments: SIZE,
             words: SIZE.div_ceil(L::DEPTH),
-            weights: &columns,
+            weights: &columns.collect::<Vec<_>>(),
             places: |column, word| {
                 let first = word * L::DEPTH;
                 column * SIZE + first..column * SIZE + (first + L::DEPTH).min(SIZE)
             },
-            bias: spec.bias,
+            bias: &bias,
             zero_point: spec.input_zero_point,
-            requantisation: spec.requantisation,
+            requantisation: &Requantisation {
+                multipliers: or_zero(multipliers),
+                ..spec.requantisation.clone()
+            },
+        });
+        packed.map_err(|error| match error {
+            NnError::Range { channel: place, reach, multiplier } => {
+                NnError::Range { channel: places[place], reach, multiplier }
+            }
+            error => error,
         })
     }
 }
@@ -189,7 +210,7 @@ impl Work for Convolve<'_> {
             }
             unread = under.end;
             let first = under.start;
-            let rows = from_fn(|i| &self.ring[layer.slot(first + i as isize)..][..layer.ring_row()]);
+            let rows = each(|i| &self.ring[layer.slot(first + i as isize)..][..layer.ring_row()]);
             let step = self.output.step;
             let values = self.output.row(index);
             if layer.window.stride[1] == 1 {
@@ -197,7 +218,7 @@ impl Work for Convolve<'_> {
             } else {
                 row::<L, 2>(lanes, layer, rows, values, step);
             }
-            layer.packed.look_up(lanes, values, step, layer.output.width);
+            layer.packed.look_up(lanes, values, step, [layer.output.width, layer.output.channels]);
         }
     }
 }
@@ -224,37 +245,38 @@ fn row<L: Lanes, const STRIDE: usize>(
     output: &mut [u8],
     output_step: usize,
 ) {
-    let channels = layer.input.channels;
-    let words = layer.packed.words();
-    for index in 0..layer.packed.panels() {
-        let panel = layer.packed.panel(index);
-        let weights = from_fn::<_, SIZE, _>(|x| lanes.column_weights(&panel.blocks[x * words..][..words]));
-        // Up to the last pixel's sixteen channels, which the slack behind the row makes whole.
-        let end = ((layer.output.width - 1) * STRIDE + SIZE - 1) * channels + panel.channels.start + LANES;
-        let rows = rows.map(|row| &row[..end]);
-        let column =
-            |x: usize| lanes.column(rows.map(|row| sixteen(row, x * channels + panel.channels.start)));
+    let ImageShape { width, channels, .. } = layer.output;
+    for first in (0..layer.packed.panels()).step_by(L::COLUMN_PANELS) {
+        let panels = layer.packed.column(first, L::COLUMN_PANELS);
+        let channel = first * LANES;
+        let written = channel..channels.min(channel + L::COLUMN_PANELS * LANES);
+        // Up to the last pixel's column, which the slack behind the row makes whole.
+        let end = ((width - 1) * STRIDE + SIZE - 1) * channels + channel + size_of::<L::Pixel>();
+        let rows: [_; SIZE] = each(|y| &rows[y][..end]);
+        let column = |x: usize| lanes.column(each(|y| pixel::<L>(rows[y], x * channels + channel)));
+        let weights: [_; SIZE] = each(|x| lanes.column_weights(|index| panels.block(x, index)));
         let mut columns = [column(0), column(1)];
-        for x in 0..layer.output.width {
+        for x in 0..width {
             let third = column(x * STRIDE + 2);
-            let sums = lanes.dot_column(lanes.start(panel.offsets), columns[0], weights[0]);
-            let sums = lanes.dot_column(sums, columns[1], weights[1]);
-            let sums = lanes.dot_column(sums, third, weights[2]);
-            panel.write(&panel.finish(lanes, sums), &mut output[x * output_step..]);
+            let sums = lanes.dot_column(lanes.start_column(panels.offsets), columns[0], &weights[0]);
+            let sums = lanes.dot_column(sums, columns[1], &weights[1]);
+            let sums = lanes.dot_column(sums, third, &weights[2]);
+            let pixel = &mut output[x * output_step..][written.clone()];
+            lanes.finish_column(sums, panels.multipliers, panels.limits, pixel);
             if STRIDE == 1 {
                 columns = [columns[1], third];
-            } else if x + 1 < layer.output.width {
+            } else if x + 1 < width {
                 columns = [third, column(x * STRIDE + 3)];
             }
         }
     }
 }
 
-/// Sixteen bytes from `start` on.
+/// The channels of a pixel that a column takes, from `start` on.
 #[inline(always)]
 #[expect(unsafe_code, reason = "checking the bounds of each column took as long as multiplying it")]
-fn sixteen(row: &[u8], start: usize) -> &[u8; LANES] {
-    debug_assert!(start + LANES <= row.len());
-    // SAFETY: the caller cut the row behind the last sixteen bytes that it asks for.
+fn pixel<L: Lanes>(row: &[u8], start: usize) -> &L::Pixel {
+    debug_assert!(start + size_of::<L::Pixel>() <= row.len());
+    // SAFETY: the caller cut the row behind the last pixel that it asks for; a pixel is an array of bytes.
     unsafe { &*row.as_ptr().add(start).cast() }
 }

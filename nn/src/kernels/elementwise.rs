@@ -1,7 +1,7 @@
 //! Steps between numbers and bytes, value by value.
 
 use super::kernel::{Kernel, Work};
-use super::lanes::Lanes;
+use super::lanes::{Lanes, each};
 use crate::error::{NnError, check_length};
 
 /// What the bytes of a tensor stand for: `(value - zero_point) * scale`.
@@ -80,11 +80,35 @@ impl Work for Quantise<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn on<L: Lanes>(self, _: L) {
-        let pixels = self.output.len() / self.channels;
-        for (channel, plane) in self.input.chunks_exact(pixels).enumerate() {
-            for (pixel, value) in self.output.chunks_exact_mut(self.channels).zip(plane) {
-                pixel[channel] = self.quantisation.quantise(*value);
+    fn on<L: Lanes>(mut self, _: L) {
+        for first in (0..self.channels).step_by(4) {
+            match self.channels - first {
+                1 => self.planes::<1>(first),
+                2 => self.planes::<2>(first),
+                3 => self.planes::<3>(first),
+                _ => self.planes::<4>(first),
+            }
+        }
+    }
+}
+
+impl Quantise<'_> {
+    /// Channels `first` and those that follow: a few pixels at a time, so that only whole pixels' parts are written.
+    #[inline(always)]
+    fn planes<const CHANNELS: usize>(&mut self, first: usize) {
+        const PIXELS: usize = 32;
+        let Self { quantisation, channels, input, ref mut output } = *self;
+        let length = output.len() / channels;
+        let planes: [&[f32]; CHANNELS] = each(|channel| &input[(first + channel) * length..][..length]);
+        for (index, pixels) in output.chunks_mut(PIXELS * channels).enumerate() {
+            let mut words = [0_u32; PIXELS];
+            for (channel, plane) in planes.iter().enumerate() {
+                for (word, value) in words.iter_mut().zip(&plane[index * PIXELS..]) {
+                    *word |= u32::from(quantisation.quantise(*value)) << (8 * channel);
+                }
+            }
+            for (pixel, word) in pixels.chunks_exact_mut(channels).zip(words) {
+                pixel[first..first + CHANNELS].copy_from_slice(&word.to_le_bytes()[..CHANNELS]);
             }
         }
     }

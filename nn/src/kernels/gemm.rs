@@ -1,10 +1,8 @@
 //! The loop in which networks spend their time: activations times packed weights, a tile of pixels and channels at
 //! once.
 
-use std::array::from_fn;
-
-use super::block::{Block, LANES, Word};
-use super::lanes::Lanes;
+use super::block::{Block, Word};
+use super::lanes::{Lanes, each};
 use super::packed::{Packed, Panel};
 
 /// A run of output pixels: everything that one call reads and writes.
@@ -38,7 +36,7 @@ pub(super) fn strip<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     panel: usize,
 ) -> usize {
     let weights = run.weights;
-    let panels: [Panel<'_>; PANELS] = from_fn(|j| weights.panel(panel + j));
+    let panels: [Panel<'_>; PANELS] = std::array::from_fn(|j| weights.panel(panel + j));
     while pixel + PIXELS <= run.pixels {
         let sums = multiply::<L, PIXELS, PANELS>(lanes, run, &panels, pixel, panel);
         store(lanes, run, &panels, pixel, sums);
@@ -58,7 +56,7 @@ fn multiply<L: Lanes, const PIXELS: usize, const PANELS: usize>(
 ) -> [[L::Sums; PANELS]; PIXELS] {
     let depth = run.weights.words();
     let of_panel = depth * run.starts.len();
-    let mut sums = [from_fn(|j| lanes.start(panels[j].offsets)); PIXELS];
+    let mut sums = [each(|j| lanes.start(panels[j].offsets)); PIXELS];
     for (segment, start) in run.starts.iter().enumerate() {
         let blocks = &run.weights.blocks(first_panel, PANELS)[segment * depth..];
         let words = &run.words[start + pixel * run.step..];
@@ -85,10 +83,10 @@ pub(super) fn accumulate<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     depth: usize,
 ) -> [[L::Sums; PANELS]; PIXELS] {
     // One slice for each, so that a loop over them needs no arithmetic for addresses.
-    let words: [&[Word]; PIXELS] = from_fn(|i| &words[i * pixel..][..depth]);
-    let blocks: [&[Block]; PANELS] = from_fn(|j| &blocks[j * panel..][..depth]);
+    let words: [&[Word]; PIXELS] = each(|i| &words[i * pixel..][..depth]);
+    let blocks: [&[Block]; PANELS] = each(|j| &blocks[j * panel..][..depth]);
     for k in 0..depth {
-        let blocks: [&Block; PANELS] = from_fn(|j| at(blocks[j], k));
+        let blocks: [&Block; PANELS] = each(|j| at(blocks[j], k));
         for (words, sums) in words.iter().zip(&mut sums) {
             let word = *at(words, k);
             for (sums, block) in sums.iter_mut().zip(blocks) {
@@ -119,19 +117,10 @@ fn store<L: Lanes, const PIXELS: usize, const PANELS: usize>(
     sums: [[L::Sums; PANELS]; PIXELS],
 ) {
     let output = &mut run.output[pixel * run.output_step..];
-    let first = panels[0].channels.start;
-    let is_full = panels[PANELS - 1].channels.len() == LANES;
+    let channels = panels[0].channels.start..panels[PANELS - 1].channels.end;
+    let multipliers = each(|j| panels[j].multipliers);
     for (i, sums) in sums.into_iter().enumerate() {
-        if is_full {
-            let pixel = &mut output[i * run.output_step + first..][..PANELS * LANES];
-            for ((sums, panel), place) in sums.into_iter().zip(panels).zip(pixel.as_chunks_mut().0) {
-                *place = panel.finish(lanes, sums);
-            }
-        } else {
-            let pixel = &mut output[i * run.output_step..];
-            for (sums, panel) in sums.into_iter().zip(panels) {
-                panel.write(&panel.finish(lanes, sums), pixel);
-            }
-        }
+        let pixel = &mut output[i * run.output_step..][channels.clone()];
+        lanes.finish_panels(sums, multipliers, panels[0].limits, pixel);
     }
 }

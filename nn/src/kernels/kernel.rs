@@ -6,9 +6,7 @@ use std::str::FromStr;
 use super::lanes::{Lanes, WideLanes};
 use super::scalar::Scalar;
 #[cfg(target_arch = "x86_64")]
-use super::x86::Avx2;
-#[cfg(all(target_arch = "x86_64", feature = "vnni"))]
-use super::x86::{Avx512Vnni, AvxVnni};
+use super::x86::{Avx2, Avx512Vnni, AvxVnni};
 use crate::error::NnError;
 
 /// Instructions to run layers with. A value is the proof that this processor has them.
@@ -20,9 +18,9 @@ enum Unit {
     Scalar(Scalar),
     #[cfg(target_arch = "x86_64")]
     Avx2(Avx2),
-    #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+    #[cfg(target_arch = "x86_64")]
     AvxVnni(AvxVnni),
-    #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+    #[cfg(target_arch = "x86_64")]
     Avx512Vnni(Avx512Vnni),
 }
 
@@ -50,9 +48,7 @@ impl Kernel {
         #[cfg(target_arch = "x86_64")]
         let vector = [
             Avx2::detect().map(Unit::Avx2),
-            #[cfg(feature = "vnni")]
             AvxVnni::detect().map(Unit::AvxVnni),
-            #[cfg(feature = "vnni")]
             Avx512Vnni::detect().map(Unit::Avx512Vnni),
         ];
         #[cfg(not(target_arch = "x86_64"))]
@@ -71,9 +67,9 @@ impl Kernel {
             Unit::Scalar(_) => "scalar",
             #[cfg(target_arch = "x86_64")]
             Unit::Avx2(_) => "avx2",
-            #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+            #[cfg(target_arch = "x86_64")]
             Unit::AvxVnni(_) => "avx-vnni",
-            #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+            #[cfg(target_arch = "x86_64")]
             Unit::Avx512Vnni(_) => "avx512-vnni",
         }
     }
@@ -105,9 +101,9 @@ impl Kernel {
             Unit::Scalar(lanes) => on(lanes, work),
             #[cfg(target_arch = "x86_64")]
             Unit::Avx2(lanes) => on(lanes, work),
-            #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+            #[cfg(target_arch = "x86_64")]
             Unit::AvxVnni(lanes) => on(lanes, work),
-            #[cfg(all(target_arch = "x86_64", feature = "vnni"))]
+            #[cfg(target_arch = "x86_64")]
             Unit::Avx512Vnni(lanes) => on(lanes, work),
         }
     }

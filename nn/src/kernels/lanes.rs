@@ -2,6 +2,7 @@
 
 use super::block::{Block, LANES, Word};
 use super::gemm::Run;
+use super::packed::write;
 
 /// Bounds and offset of quantised outputs, the same for all channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,10 +22,16 @@ pub(super) struct Limits {
 pub(super) trait Lanes: Copy {
     /// Sixteen sums, one per output channel.
     type Sums: Copy;
-    /// Sixteen channels of three pixels above each other.
+    /// As many channels of a pixel as a column has: an array of bytes.
+    type Pixel: Copy;
+    /// Three pixels above each other.
     type Column: Copy;
-    /// Weights of sixteen channels of a column.
+    /// Weights of a column.
     type ColumnWeights: Copy;
+    /// Sums of a column's channels.
+    type ColumnSums: Copy;
+    /// Panels of sixteen channels that a column takes.
+    const COLUMN_PANELS: usize;
     /// Activations per word.
     const DEPTH: usize;
 
@@ -49,17 +56,56 @@ pub(super) trait Lanes: Copy {
     /// Adds to each sum its channel's weights times the word's activations.
     fn dot(self, sums: Self::Sums, word: Word, block: &Block) -> Self::Sums;
 
-    /// Sixteen channels of three pixels, top to bottom.
-    fn column(self, rows: [&[u8; LANES]; 3]) -> Self::Column;
+    /// The channel of a column at a place of its sums, where that is another one.
+    #[inline(always)]
+    fn column_channel(place: usize) -> usize {
+        place
+    }
 
-    /// The weights of a column: three per channel, packed by [`Self::block`] over as many blocks as that takes.
-    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights;
+    /// The column of three pixels, top to bottom.
+    fn column(self, pixels: [&Self::Pixel; 3]) -> Self::Column;
+
+    /// The weights of a column: three per channel, packed by [`Self::block`] over as many blocks as that takes; panel by
+    /// panel.
+    fn column_weights<'a>(self, block: impl Fn(usize) -> &'a Block) -> Self::ColumnWeights;
+
+    /// Sums of a column that begin at the panels' offsets.
+    fn start_column(self, offsets: &[[i32; LANES]]) -> Self::ColumnSums;
 
     /// Adds to each sum its channel's three weights times the column's activations.
-    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums;
+    fn dot_column(
+        self,
+        sums: Self::ColumnSums,
+        column: Self::Column,
+        weights: &Self::ColumnWeights,
+    ) -> Self::ColumnSums;
+
+    /// Writes as many of the sums' output values as `output` has room for; see [`Lanes::finish`].
+    fn finish_column(
+        self,
+        sums: Self::ColumnSums,
+        multipliers: &[[f32; LANES]],
+        limits: Limits,
+        output: &mut [u8],
+    );
 
     /// Sums to output values: times the channel's multiplier, rounded half to even, plus the zero point, clamped.
     fn finish(self, sums: Self::Sums, multipliers: &[f32; LANES], limits: Limits) -> [u8; LANES];
+
+    /// [`Lanes::finish`] for panels side by side, each with its multipliers; writes as many values as `output` has room
+    /// for.
+    #[inline(always)]
+    fn finish_panels<const PANELS: usize>(
+        self,
+        sums: [Self::Sums; PANELS],
+        multipliers: [&[f32; LANES]; PANELS],
+        limits: Limits,
+        output: &mut [u8],
+    ) {
+        for ((sums, multipliers), place) in sums.into_iter().zip(multipliers).zip(output.chunks_mut(LANES)) {
+            write(&self.finish(sums, multipliers, limits), place);
+        }
+    }
 
     /// Replaces each byte with what the table has for it.
     #[inline(always)]
@@ -71,6 +117,16 @@ pub(super) trait Lanes: Copy {
 
     /// Convolves a run of pixels, in tiles that suit the number of registers.
     fn gemm(self, run: &mut Run<'_>);
+}
+
+/// Like [`std::array::from_fn`], but always inlined, so that `value` is compiled for the vector unit of the caller.
+#[inline(always)]
+pub(super) fn each<T: Copy, const N: usize>(value: impl Fn(usize) -> T) -> [T; N] {
+    let mut values = [value(0); N];
+    for (index, place) in values.iter_mut().enumerate().skip(1) {
+        *place = value(index);
+    }
+    values
 }
 
 /// Arithmetic in sixteen bits, for kernels that multiply activations of sixteen bits anyway.

@@ -124,11 +124,23 @@ impl Packed {
     pub(super) fn panel(&self, index: usize) -> Panel<'_> {
         let first = index * LANES;
         Panel {
-            blocks: &self.blocks[index * self.segments * self.words..][..self.segments * self.words],
             offsets: &self.offsets[index],
             multipliers: &self.multipliers[index],
             limits: self.limits,
             channels: first..self.channels.min(first + LANES),
+        }
+    }
+
+    /// The parameters of `count` panels from `first` on, for a layer whose segments are columns.
+    #[inline(always)]
+    pub(super) fn column(&self, first: usize, count: usize) -> ColumnPanels<'_> {
+        ColumnPanels {
+            blocks: self.blocks(first, count),
+            segments: self.segments,
+            words: self.words,
+            offsets: &self.offsets[first..first + count],
+            multipliers: &self.multipliers[first..first + count],
+            limits: self.limits,
         }
     }
 
@@ -139,16 +151,22 @@ impl Packed {
         &self.blocks[first * panel..(first + count) * panel]
     }
 
-    /// Replaces the values of `pixels` outputs, `step` apart, as the table says where there is one.
+    /// Replaces the values of outputs, `step` apart, as the table says where there is one.
     #[inline(always)]
-    pub(super) fn look_up<L: Lanes>(&self, lanes: L, output: &mut [u8], step: usize, pixels: usize) {
+    pub(super) fn look_up<L: Lanes>(
+        &self,
+        lanes: L,
+        output: &mut [u8],
+        step: usize,
+        [pixels, channels]: [usize; 2],
+    ) {
         let Some(table) = &self.table else { return };
-        if step == self.channels {
+        if step == channels {
             lanes.look_up(table, &mut output[..pixels * step]);
             return;
         }
         for pixel in output.chunks_mut(step).take(pixels) {
-            lanes.look_up(table, &mut pixel[..self.channels]);
+            lanes.look_up(table, &mut pixel[..channels]);
         }
     }
 }
@@ -156,15 +174,35 @@ impl Packed {
 /// Parameters of sixteen output channels.
 #[derive(Clone, Debug)]
 pub(super) struct Panel<'a> {
-    /// Weights, segment by segment, word by word.
-    pub(super) blocks: &'a [Block],
     /// Where sums begin: the bias, less what the input's zero point would add.
     pub(super) offsets: &'a [i32; LANES],
     /// Output steps per step of the sum.
-    multipliers: &'a [f32; LANES],
-    limits: Limits,
+    pub(super) multipliers: &'a [f32; LANES],
+    pub(super) limits: Limits,
     /// The output channels; fewer than sixteen in the last panel of some layers.
     pub(super) channels: Range<usize>,
+}
+
+/// Parameters of panels side by side.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ColumnPanels<'a> {
+    blocks: &'a [Block],
+    segments: usize,
+    words: usize,
+    /// See [`Panel`].
+    pub(super) offsets: &'a [[i32; LANES]],
+    /// See [`Panel`].
+    pub(super) multipliers: &'a [[f32; LANES]],
+    /// See [`Panel`].
+    pub(super) limits: Limits,
+}
+
+impl<'a> ColumnPanels<'a> {
+    /// Block `index` of a column's weights, counted panel by panel.
+    #[inline(always)]
+    pub(super) fn block(&self, column: usize, index: usize) -> &'a Block {
+        &self.blocks[(index / self.words * self.segments + column) * self.words + index % self.words]
+    }
 }
 
 impl Panel<'_> {
@@ -177,12 +215,7 @@ impl Panel<'_> {
     /// Writes values into an output pixel, which begins with its first channel.
     #[inline(always)]
     pub(super) fn write(&self, values: &[u8; LANES], pixel: &mut [u8]) {
-        let pixel = &mut pixel[self.channels.clone()];
-        if let Some(whole) = pixel.first_chunk_mut() {
-            *whole = *values;
-        } else {
-            write_pieces(values, pixel);
-        }
+        write(values, &mut pixel[self.channels.clone()]);
     }
 }
 
@@ -209,6 +242,16 @@ impl<P: Fn(usize, usize) -> Range<usize>> Layer<'_, P> {
             Ok(offset) if is_in_range && reach <= i64::from(i32::MAX) => Ok(offset),
             _ => Err(NnError::Range { channel, reach, multiplier: multiplier.to_string() }),
         }
+    }
+}
+
+/// Copies as many of sixteen values into `output` as it has room for.
+#[inline(always)]
+pub(super) fn write(values: &[u8; LANES], output: &mut [u8]) {
+    if let Some(whole) = output.first_chunk_mut() {
+        *whole = *values;
+    } else {
+        write_pieces(values, output);
     }
 }
 
@@ -259,13 +302,13 @@ mod tests {
     fn the_zero_point_goes_into_the_offsets() {
         let packed = layer(2, &[100; 17], 0.5).unwrap();
         assert_eq!([packed.panel(0).channels, packed.panel(1).channels], [0..16, 16..17]);
-        assert_eq!((packed.panels(), packed.words(), packed.panel(1).blocks.len()), (2, 2, 6));
+        assert_eq!((packed.panels(), packed.words(), packed.blocks(1, 1).len()), (2, 2, 6));
         assert_eq!(
             packed.panel(1).offsets[..2],
             [100 - 3 * 21 * 2, 0],
             "what lies beyond the last channel is zero"
         );
-        assert_eq!(packed.panel(0).blocks[1].0[..4], [2, 2, 2, 0]);
+        assert_eq!(packed.blocks(0, 1)[1].0[..4], [2, 2, 2, 0]);
     }
 
     #[test]

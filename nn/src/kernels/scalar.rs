@@ -5,6 +5,7 @@ use std::array::from_fn;
 use super::block::{Block, LANES, Word};
 use super::gemm::{Run, strip};
 use super::lanes::{Lanes, Limits, WideLanes};
+use super::packed::write;
 
 /// The vector unit of no particular processor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,8 +13,11 @@ pub(super) struct Scalar;
 
 impl Lanes for Scalar {
     type Sums = [i32; LANES];
+    type Pixel = [u8; LANES];
     type Column = [Word; LANES];
     type ColumnWeights = Block;
+    type ColumnSums = Self::Sums;
+    const COLUMN_PANELS: usize = 1;
     const DEPTH: usize = 4;
 
     #[inline(always)]
@@ -50,18 +54,39 @@ impl Lanes for Scalar {
     }
 
     #[inline(always)]
-    fn column(self, [top, middle, bottom]: [&[u8; LANES]; 3]) -> Self::Column {
+    fn column(self, [top, middle, bottom]: [&Self::Pixel; 3]) -> Self::Column {
         from_fn(|lane| [top[lane], middle[lane], bottom[lane], 0])
     }
 
     #[inline(always)]
-    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
-        blocks[0]
+    fn column_weights<'a>(self, block: impl Fn(usize) -> &'a Block) -> Self::ColumnWeights {
+        *block(0)
     }
 
     #[inline(always)]
-    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
-        from_fn(|lane| add_products(sums[lane], column[lane], lane, &weights))
+    fn start_column(self, offsets: &[[i32; LANES]]) -> Self::ColumnSums {
+        self.start(&offsets[0])
+    }
+
+    #[inline(always)]
+    fn dot_column(
+        self,
+        sums: Self::ColumnSums,
+        column: Self::Column,
+        weights: &Self::ColumnWeights,
+    ) -> Self::ColumnSums {
+        from_fn(|lane| add_products(sums[lane], column[lane], lane, weights))
+    }
+
+    #[inline(always)]
+    fn finish_column(
+        self,
+        sums: Self::ColumnSums,
+        multipliers: &[[f32; LANES]],
+        limits: Limits,
+        output: &mut [u8],
+    ) {
+        write(&self.finish(sums, &multipliers[0], limits), output);
     }
 
     #[inline(always)]

@@ -179,9 +179,10 @@ impl WideWork for Convolve<'_> {
             }
             first += count;
         }
-        let [step, width] = [self.output.step, self.layer.output.width];
+        let ImageShape { width, channels, .. } = self.layer.output;
+        let step = self.output.step;
         for index in 0..self.rows.len() {
-            self.layer.packed.look_up(lanes, self.output.row(index), step, width);
+            self.layer.packed.look_up(lanes, self.output.row(index), step, [width, channels]);
         }
     }
 }

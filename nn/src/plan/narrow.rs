@@ -7,7 +7,7 @@ use crate::kernels::{Requantisation, Window};
 const LANES: usize = 16;
 
 /// More output channels than these are left as they are.
-const MOST_CHANNELS: usize = 4;
+const MOST_CHANNELS: usize = 8;
 
 /// The same layer with several pixels of a row as the channels of one, where it has few output channels: a window that is
 /// wider by as many columns, each pixel's weights in it one column further on, and zeros beside them. Its image lies in
@@ -75,7 +75,7 @@ mod tests {
     #[test]
     fn several_pixels_as_channels_are_the_same_image() {
         let mut rng = Rng::with_seed(1);
-        for (channels, width, size) in [(1, 32, 3), (2, 16, 5), (4, 12, 1), (3, 10, 3)] {
+        for (channels, width, size) in [(1, 32, 3), (2, 16, 5), (4, 12, 1), (3, 10, 3), (7, 10, 3)] {
             let input = ImageShape { height: 5, width, channels: 7 };
             let multipliers = (0..channels).map(|_| 0.002 + rng.f32() * 0.001).collect();
             let layer = ConvolutionLayer {

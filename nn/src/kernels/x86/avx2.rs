@@ -8,7 +8,8 @@ use std::arch::x86_64::*;
 use super::super::block::{Block, LANES, Word};
 use super::super::gemm::{Run, strip};
 use super::super::lanes::{Lanes, Limits, WideLanes};
-use super::{Sixteen, broadcast, finish, halves, load_bytes, load_sums};
+use super::super::packed::write;
+use super::{Sixteen, broadcast, finish, halves, load_bytes, load_sums, look_up};
 
 /// Proof of AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,9 +24,12 @@ impl Avx2 {
 
 impl Lanes for Avx2 {
     type Sums = Sixteen;
+    type Pixel = [u8; LANES];
     /// The upper two rows in pairs, then the lower one with zeros.
     type Column = [Sixteen; 2];
     type ColumnWeights = [Block; 2];
+    type ColumnSums = Sixteen;
+    const COLUMN_PANELS: usize = 1;
     const DEPTH: usize = 2;
 
     #[inline(always)]
@@ -71,20 +75,41 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn column(self, rows: [&[u8; LANES]; 3]) -> Self::Column {
+    fn column(self, pixels: [&Self::Pixel; 3]) -> Self::Column {
         // SAFETY: the token proves AVX2.
-        unsafe { column(rows) }
+        unsafe { column(pixels) }
     }
 
     #[inline(always)]
-    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
-        [blocks[0], blocks[1]]
+    fn column_weights<'a>(self, block: impl Fn(usize) -> &'a Block) -> Self::ColumnWeights {
+        [*block(0), *block(1)]
     }
 
     #[inline(always)]
-    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
+    fn start_column(self, offsets: &[[i32; LANES]]) -> Self::ColumnSums {
+        self.start(&offsets[0])
+    }
+
+    #[inline(always)]
+    fn dot_column(
+        self,
+        sums: Self::ColumnSums,
+        column: Self::Column,
+        weights: &Self::ColumnWeights,
+    ) -> Self::ColumnSums {
         // SAFETY: the token proves AVX2.
         unsafe { dot(dot(sums, column[0], &weights[0]), column[1], &weights[1]) }
+    }
+
+    #[inline(always)]
+    fn finish_column(
+        self,
+        sums: Self::ColumnSums,
+        multipliers: &[[f32; LANES]],
+        limits: Limits,
+        output: &mut [u8],
+    ) {
+        write(&self.finish(sums, &multipliers[0], limits), output);
     }
 
     #[inline(always)]
@@ -193,31 +218,5 @@ fn widen(bytes: &[u8], words: &mut [Word]) {
     }
     for (&[first, second], word) in rest.as_chunks().0.iter().zip(narrow) {
         *word = Avx2::word([first, second, 0, 0]);
-    }
-}
-
-/// Looks up each byte in all sixteen rows of the table at once, thirty-two bytes at a time; what does not belong to a row
-/// comes out of it as zero.
-#[inline]
-#[target_feature(enable = "avx2")]
-fn look_up(table: &[u8; 256], values: &mut [u8]) {
-    let rows = table.as_chunks::<LANES>().0;
-    let (vectors, rest) = values.as_chunks_mut::<{ 2 * LANES }>();
-    for vector in vectors {
-        // SAFETY: thirty-two bytes; this load needs no alignment.
-        let bytes = unsafe { _mm256_loadu_si256(vector.as_ptr().cast()) };
-        let mut found = _mm256_setzero_si256();
-        for (index, row) in rows.iter().enumerate() {
-            let row = _mm256_broadcastsi128_si256(load_bytes(row));
-            // Bytes of this row are below 16 now; added to 0x70, all others have the top bit, which looks up a zero.
-            let places = _mm256_xor_si256(bytes, _mm256_set1_epi8((16 * index as u8).cast_signed()));
-            let places = _mm256_adds_epu8(places, _mm256_set1_epi8(0x70));
-            found = _mm256_or_si256(found, _mm256_shuffle_epi8(row, places));
-        }
-        // SAFETY: thirty-two bytes; this store needs no alignment.
-        unsafe { _mm256_storeu_si256(vector.as_mut_ptr().cast(), found) };
-    }
-    for value in rest {
-        *value = table[usize::from(*value)];
     }
 }

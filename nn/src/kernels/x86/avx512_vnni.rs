@@ -4,13 +4,15 @@ use std::arch::x86_64::*;
 
 use super::super::block::{Block, LANES, Word};
 use super::super::gemm::{Run, strip};
-use super::super::lanes::{Lanes, Limits};
+use super::super::lanes::{Lanes, Limits, each};
 use super::super::scalar::{copy_quads, exact_quads};
-use super::{bytes, clamp, load_bytes};
 
 /// Proof of the parts F, BW, VL and VNNI of AVX-512, and of AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct Avx512Vnni(());
+pub(in super::super) struct Avx512Vnni {
+    /// Proof of its part VBMI.
+    has_vbmi: bool,
+}
 
 impl Avx512Vnni {
     /// The token, where the processor has the instructions.
@@ -20,7 +22,7 @@ impl Avx512Vnni {
             && is_x86_feature_detected!("avx512bw")
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
-        has_all.then_some(Self(()))
+        has_all.then(|| Self { has_vbmi: is_x86_feature_detected!("avx512vbmi") })
     }
 
     /// Two to four panels at once, so that one word of activations meets as many registers of weights.
@@ -36,9 +38,13 @@ impl Avx512Vnni {
 
 impl Lanes for Avx512Vnni {
     type Sums = __m512i;
-    /// Top, middle, bottom and a zero for each channel.
-    type Column = __m512i;
-    type ColumnWeights = Block;
+    type Pixel = [u8; 4 * LANES];
+    /// Top, middle, bottom and a zero for each channel. Of each sixteen channels the first vector has the first four, and
+    /// so on: what unpacking leaves, and what packing puts in order.
+    type Column = [__m512i; 4];
+    type ColumnWeights = [Block; 4];
+    type ColumnSums = [__m512i; 4];
+    const COLUMN_PANELS: usize = 4;
     const DEPTH: usize = 4;
 
     #[inline(always)]
@@ -83,26 +89,85 @@ impl Lanes for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn column(self, rows: [&[u8; LANES]; 3]) -> Self::Column {
-        // SAFETY: the token proves AVX2 and AVX-512 F and BW.
-        unsafe { column(rows) }
+    fn column_channel(place: usize) -> usize {
+        let [vector, quarter, lane] = [place / LANES, place % LANES / 4, place % 4];
+        quarter * LANES + vector * 4 + lane
     }
 
     #[inline(always)]
-    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
-        blocks[0]
+    fn column(self, pixels: [&Self::Pixel; 3]) -> Self::Column {
+        // SAFETY: the token proves AVX-512 F and BW.
+        unsafe { column(pixels) }
     }
 
     #[inline(always)]
-    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
-        // SAFETY: the token proves AVX-512 F and VNNI.
-        unsafe { dot(sums, column, &weights) }
+    fn column_weights<'a>(self, block: impl Fn(usize) -> &'a Block) -> Self::ColumnWeights {
+        each(|panel| *block(panel))
+    }
+
+    #[inline(always)]
+    fn start_column(self, offsets: &[[i32; LANES]]) -> Self::ColumnSums {
+        each(
+            #[inline(always)]
+            |panel| self.start(&offsets[panel]),
+        )
+    }
+
+    #[inline(always)]
+    fn dot_column(
+        self,
+        sums: Self::ColumnSums,
+        column: Self::Column,
+        weights: &Self::ColumnWeights,
+    ) -> Self::ColumnSums {
+        each(
+            #[inline(always)]
+            // SAFETY: the token proves AVX-512 F and VNNI.
+            |panel| unsafe { dot(sums[panel], column[panel], &weights[panel]) },
+        )
+    }
+
+    #[inline(always)]
+    fn finish_column(
+        self,
+        sums: Self::ColumnSums,
+        multipliers: &[[f32; LANES]],
+        limits: Limits,
+        output: &mut [u8],
+    ) {
+        let Some(multipliers) = multipliers.first_chunk() else { return };
+        // SAFETY: the token proves AVX-512 F and BW.
+        unsafe { store(pack(sums, multipliers.each_ref(), limits), output) }
     }
 
     #[inline(always)]
     fn finish(self, sums: Self::Sums, multipliers: &[f32; LANES], limits: Limits) -> [u8; LANES] {
-        // SAFETY: the token proves AVX2 and AVX-512 F.
-        unsafe { finish(sums, multipliers, limits) }
+        let mut bytes = [0; LANES];
+        self.finish_panels([sums], [multipliers], limits, &mut bytes);
+        bytes
+    }
+
+    #[inline(always)]
+    fn finish_panels<const PANELS: usize>(
+        self,
+        sums: [Self::Sums; PANELS],
+        multipliers: [&[f32; LANES]; PANELS],
+        limits: Limits,
+        output: &mut [u8],
+    ) {
+        // SAFETY: the token proves AVX-512 F and BW.
+        unsafe { store(in_order(pack(sums, multipliers, limits)), output) }
+    }
+
+    #[inline(always)]
+    fn look_up(self, table: &[u8; 256], values: &mut [u8]) {
+        if self.has_vbmi {
+            // SAFETY: the token proves AVX-512 F and BW, and what was asked VBMI.
+            unsafe { look_up(table, values) }
+        } else {
+            // SAFETY: the token proves AVX2.
+            unsafe { super::look_up(table, values) }
+        }
     }
 
     /// Twenty-four registers of sums, or sixteen for a single panel.
@@ -129,34 +194,94 @@ fn dot(sums: __m512i, activations: __m512i, block: &Block) -> __m512i {
     _mm512_dpbusd_epi32(sums, activations, weights)
 }
 
-/// Each row is laid into all four quarters, where its bytes move to their place among the channels' quads.
 #[inline]
-#[target_feature(enable = "avx2,avx512f,avx512bw")]
-fn column(rows: [&[u8; LANES]; 3]) -> __m512i {
-    // Byte 0 of the quads of channels 0 to 3, 4 to 7, 8 to 11 and 12 to 15; bytes with the top bit set become zero.
-    let quarters = _mm512_set_epi64(
-        0x8080_800f_8080_800e_u64.cast_signed(),
-        0x8080_800d_8080_800c_u64.cast_signed(),
-        0x8080_800b_8080_800a_u64.cast_signed(),
-        0x8080_8009_8080_8008_u64.cast_signed(),
-        0x8080_8007_8080_8006_u64.cast_signed(),
-        0x8080_8005_8080_8004_u64.cast_signed(),
-        0x8080_8003_8080_8002_u64.cast_signed(),
-        0x8080_8001_8080_8000_u64.cast_signed(),
-    );
-    let [top, middle, bottom] =
-        rows.map(|row| _mm512_shuffle_epi8(_mm512_broadcast_i32x4(load_bytes(row)), quarters));
-    let lower = _mm512_or_si512(_mm512_slli_epi32::<8>(middle), _mm512_slli_epi32::<16>(bottom));
-    _mm512_or_si512(top, lower)
+#[target_feature(enable = "avx512f,avx512bw")]
+fn column([top, middle, bottom]: [&[u8; 4 * LANES]; 3]) -> [__m512i; 4] {
+    // SAFETY: sixty-four bytes; this load needs no alignment.
+    let load = |pixel: &[u8; 4 * LANES]| unsafe { _mm512_loadu_si512(pixel.as_ptr().cast()) };
+    let [top, middle, bottom] = [load(top), load(middle), load(bottom)];
+    let zero = _mm512_setzero_si512();
+    let upper = [_mm512_unpacklo_epi8(top, middle), _mm512_unpackhi_epi8(top, middle)];
+    let lower = [_mm512_unpacklo_epi8(bottom, zero), _mm512_unpackhi_epi8(bottom, zero)];
+    [
+        _mm512_unpacklo_epi16(upper[0], lower[0]),
+        _mm512_unpackhi_epi16(upper[0], lower[0]),
+        _mm512_unpacklo_epi16(upper[1], lower[1]),
+        _mm512_unpackhi_epi16(upper[1], lower[1]),
+    ]
 }
 
+/// Up to four vectors of sums to bytes; each quarter of what comes out has four of each vector, one after the other.
 #[inline]
-#[target_feature(enable = "avx2,avx512f")]
-fn finish(sums: __m512i, multipliers: &[f32; LANES], limits: Limits) -> [u8; LANES] {
-    // SAFETY: sixteen values; this load needs no alignment.
-    let multipliers = unsafe { _mm512_loadu_ps(multipliers.as_ptr()) };
-    let steps = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sums), multipliers));
-    let values = _mm512_add_epi32(steps, _mm512_set1_epi32(limits.zero_point.into()));
-    let values = _mm512_cvtusepi32_epi8(_mm512_max_epi32(values, _mm512_setzero_si512()));
-    bytes(clamp(values, limits))
+#[target_feature(enable = "avx512f,avx512bw")]
+fn pack<const VECTORS: usize>(
+    sums: [__m512i; VECTORS],
+    multipliers: [&[f32; LANES]; VECTORS],
+    limits: Limits,
+) -> __m512i {
+    const { assert!(VECTORS > 0 && VECTORS <= 4) };
+    let steps = |index: usize| {
+        // SAFETY: sixteen values; this load needs no alignment.
+        let multipliers = unsafe { _mm512_loadu_ps(multipliers[index].as_ptr()) };
+        _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_cvtepi32_ps(sums[index]), multipliers))
+    };
+    // Steps saturate at sixteen bits before the zero point is added, which bytes can't tell.
+    let zero_point = _mm512_set1_epi16(limits.zero_point.into());
+    let pair = |first: usize| {
+        let second = if first + 1 < VECTORS { steps(first + 1) } else { _mm512_setzero_si512() };
+        _mm512_adds_epi16(_mm512_packs_epi32(steps(first), second), zero_point)
+    };
+    let upper = if VECTORS > 2 { pair(2) } else { zero_point };
+    let values = _mm512_packus_epi16(pair(0), upper);
+    let values = _mm512_max_epu8(values, _mm512_set1_epi8(limits.low.cast_signed()));
+    _mm512_min_epu8(values, _mm512_set1_epi8(limits.high.cast_signed()))
+}
+
+/// Brings together what belongs to each of four vectors.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn in_order(values: __m512i) -> __m512i {
+    let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
+    _mm512_permutexvar_epi32(order, values)
+}
+
+/// Stores as many bytes as `output` has room for.
+#[inline]
+#[target_feature(enable = "avx512f,avx512bw")]
+fn store(values: __m512i, output: &mut [u8]) {
+    let place = output.as_mut_ptr().cast();
+    // SAFETY: there is room for what is stored; none of these needs alignment.
+    unsafe {
+        match output.len() {
+            16 => _mm_storeu_si128(output.as_mut_ptr().cast(), _mm512_castsi512_si128(values)),
+            32 => _mm256_storeu_si256(output.as_mut_ptr().cast(), _mm512_castsi512_si256(values)),
+            64.. => _mm512_storeu_si512(output.as_mut_ptr().cast(), values),
+            length => _mm512_mask_storeu_epi8(place, (1 << length) - 1, values),
+        }
+    }
+}
+
+/// Both halves of the table are looked into by the lower seven bits, the top bit chooses between them.
+#[target_feature(enable = "avx512f,avx512bw,avx512vbmi")]
+fn look_up(table: &[u8; 256], values: &mut [u8]) {
+    // SAFETY: four times sixty-four bytes; these loads need no alignment.
+    let quarter = |index: usize| unsafe { _mm512_loadu_si512(table.as_ptr().add(64 * index).cast()) };
+    let [lower, upper] = [[quarter(0), quarter(1)], [quarter(2), quarter(3)]];
+    let found = |bytes: __m512i| {
+        let in_lower = _mm512_permutex2var_epi8(lower[0], bytes, lower[1]);
+        let in_upper = _mm512_permutex2var_epi8(upper[0], bytes, upper[1]);
+        _mm512_mask_blend_epi8(_mm512_movepi8_mask(bytes), in_lower, in_upper)
+    };
+    let (vectors, rest) = values.as_chunks_mut::<64>();
+    for vector in vectors {
+        let place = vector.as_mut_ptr().cast();
+        // SAFETY: sixty-four bytes; neither needs alignment.
+        unsafe { _mm512_storeu_si512(place, found(_mm512_loadu_si512(place))) };
+    }
+    if !rest.is_empty() {
+        let mask = (1_u64 << rest.len()) - 1;
+        let place = rest.as_mut_ptr().cast();
+        // SAFETY: no more bytes than the mask has.
+        unsafe { _mm512_mask_storeu_epi8(place, mask, found(_mm512_maskz_loadu_epi8(mask, place))) };
+    }
 }

@@ -5,8 +5,9 @@ use std::arch::x86_64::*;
 use super::super::block::{Block, LANES, Word};
 use super::super::gemm::{Run, strip};
 use super::super::lanes::{Lanes, Limits};
+use super::super::packed::write;
 use super::super::scalar::{copy_quads, exact_quads};
-use super::{Sixteen, broadcast, finish, halves, load_bytes, load_sums};
+use super::{Sixteen, broadcast, finish, halves, load_bytes, load_sums, look_up};
 
 /// Proof of AVX-VNNI and AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,9 +22,12 @@ impl AvxVnni {
 
 impl Lanes for AvxVnni {
     type Sums = Sixteen;
+    type Pixel = [u8; LANES];
     /// Top, middle, bottom and a zero for each channel.
     type Column = Sixteen;
     type ColumnWeights = Block;
+    type ColumnSums = Sixteen;
+    const COLUMN_PANELS: usize = 1;
     const DEPTH: usize = 4;
 
     #[inline(always)]
@@ -68,26 +72,53 @@ impl Lanes for AvxVnni {
     }
 
     #[inline(always)]
-    fn column(self, rows: [&[u8; LANES]; 3]) -> Self::Column {
+    fn column(self, pixels: [&Self::Pixel; 3]) -> Self::Column {
         // SAFETY: the token proves AVX2.
-        unsafe { column(rows) }
+        unsafe { column(pixels) }
     }
 
     #[inline(always)]
-    fn column_weights(self, blocks: &[Block]) -> Self::ColumnWeights {
-        blocks[0]
+    fn column_weights<'a>(self, block: impl Fn(usize) -> &'a Block) -> Self::ColumnWeights {
+        *block(0)
     }
 
     #[inline(always)]
-    fn dot_column(self, sums: Self::Sums, column: Self::Column, weights: Self::ColumnWeights) -> Self::Sums {
+    fn start_column(self, offsets: &[[i32; LANES]]) -> Self::ColumnSums {
+        self.start(&offsets[0])
+    }
+
+    #[inline(always)]
+    fn dot_column(
+        self,
+        sums: Self::ColumnSums,
+        column: Self::Column,
+        weights: &Self::ColumnWeights,
+    ) -> Self::ColumnSums {
         // SAFETY: the token proves AVX2 and AVX-VNNI.
-        unsafe { dot(sums, column, &weights) }
+        unsafe { dot(sums, column, weights) }
+    }
+
+    #[inline(always)]
+    fn finish_column(
+        self,
+        sums: Self::ColumnSums,
+        multipliers: &[[f32; LANES]],
+        limits: Limits,
+        output: &mut [u8],
+    ) {
+        write(&self.finish(sums, &multipliers[0], limits), output);
     }
 
     #[inline(always)]
     fn finish(self, sums: Self::Sums, multipliers: &[f32; LANES], limits: Limits) -> [u8; LANES] {
         // SAFETY: the token proves AVX2.
         unsafe { finish(sums, multipliers, limits) }
+    }
+
+    #[inline(always)]
+    fn look_up(self, table: &[u8; 256], values: &mut [u8]) {
+        // SAFETY: the token proves AVX2.
+        unsafe { look_up(table, values) }
     }
 
     /// Six pixels by sixteen channels: twelve registers of sums, two of weights, one of activations.

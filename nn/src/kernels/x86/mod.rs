@@ -4,17 +4,13 @@
 //! that proves them. Nothing else is unsafe about them: they take and return values and whole arrays.
 
 mod avx2;
-#[cfg(feature = "vnni")]
 mod avx512_vnni;
-#[cfg(feature = "vnni")]
 mod avx_vnni;
 
 use std::arch::x86_64::*;
 
-#[cfg(feature = "vnni")]
 pub(super) use avx_vnni::AvxVnni;
 pub(super) use avx2::Avx2;
-#[cfg(feature = "vnni")]
 pub(super) use avx512_vnni::Avx512Vnni;
 
 use super::block::{Block, LANES, Word};
@@ -84,4 +80,30 @@ fn finish(sums: Sixteen, multipliers: &[f32; LANES], limits: Limits) -> [u8; LAN
 fn clamp(values: __m128i, limits: Limits) -> __m128i {
     let values = _mm_max_epu8(values, _mm_set1_epi8(limits.low.cast_signed()));
     _mm_min_epu8(values, _mm_set1_epi8(limits.high.cast_signed()))
+}
+
+/// Looks up each byte in all sixteen rows of the table at once, thirty-two bytes at a time; what does not belong to a row
+/// comes out of it as zero.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn look_up(table: &[u8; 256], values: &mut [u8]) {
+    let rows = table.as_chunks::<LANES>().0;
+    let (vectors, rest) = values.as_chunks_mut::<{ 2 * LANES }>();
+    for vector in vectors {
+        // SAFETY: thirty-two bytes; this load needs no alignment.
+        let bytes = unsafe { _mm256_loadu_si256(vector.as_ptr().cast()) };
+        let mut found = _mm256_setzero_si256();
+        for (index, row) in rows.iter().enumerate() {
+            let row = _mm256_broadcastsi128_si256(load_bytes(row));
+            // Bytes of this row are below 16 now; added to 0x70, all others have the top bit, which looks up a zero.
+            let places = _mm256_xor_si256(bytes, _mm256_set1_epi8((16 * index as u8).cast_signed()));
+            let places = _mm256_adds_epu8(places, _mm256_set1_epi8(0x70));
+            found = _mm256_or_si256(found, _mm256_shuffle_epi8(row, places));
+        }
+        // SAFETY: thirty-two bytes; this store needs no alignment.
+        unsafe { _mm256_storeu_si256(vector.as_mut_ptr().cast(), found) };
+    }
+    for value in rest {
+        *value = table[usize::from(*value)];
+    }
 }
