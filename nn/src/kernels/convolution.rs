@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::block::Word;
 use super::gemm::Run;
 use super::kernel::{Kernel, Work};
-use super::lanes::{Lanes, each};
+use super::lanes::{Lanes, pixel_bytes};
 use super::output::Output;
 use super::packed::{Layer, Packed};
 use super::requantisation::Requantisation;
@@ -13,8 +13,11 @@ use super::window::{ImageShape, MAX_WINDOW, Window};
 use super::winograd::Winograd;
 use crate::error::{NnError, check_length};
 
-/// Words of activations that stay in cache while all weights pass over them.
-const CACHED_WORDS: usize = 8 << 10;
+/// Bytes of activations that stay in the first cache while all weights pass over them.
+const NEAR: usize = 32 << 10;
+
+/// Bytes of activations that stay in the second cache, for layers whose weights do not.
+const FAR: usize = 256 << 10;
 
 /// Pixels of a cached piece are a multiple of this, which the heights of tiles divide.
 const PIECE: usize = 24;
@@ -40,8 +43,8 @@ pub struct ConvolutionSpec<'a> {
 
 /// A convolution packed for one kernel.
 ///
-/// The rows under the window are kept padded in a ring, each of them copied there once; the window's rows are then
-/// segments of it that the weights pass over in place, so that no patch is copied together.
+/// A band of rows at a time is copied and padded; the window's rows are then segments of it that the weights pass over in
+/// place, so that no patch is copied together.
 #[derive(Clone, Debug)]
 pub struct Convolution {
     kernel: Kernel,
@@ -50,8 +53,8 @@ pub struct Convolution {
     window: Window,
     output: ImageShape,
     packed: Packed,
-    /// Words per pixel of activations.
-    pixel_words: usize,
+    /// Bytes per pixel of activations.
+    pixel_bytes: usize,
     /// In place of the packed weights, where it is faster.
     winograd: Option<Box<Winograd>>,
 }
@@ -80,7 +83,7 @@ impl Convolution {
         let patch = spec.window.size.iter().product::<usize>() * spec.input.channels;
         check_length("weights", patch * output.channels, spec.weights.len())?;
         let without_weights = Winograd::suits(kernel, spec);
-        let (packed, pixel_words) = kernel.run(Pack { spec, without_weights })?;
+        let (packed, pixel_bytes) = kernel.run(Pack { spec, without_weights })?;
         let winograd = without_weights.then(|| Box::new(Winograd::new(spec, output, packed.clone())));
         Ok(Self {
             kernel,
@@ -89,7 +92,7 @@ impl Convolution {
             window: spec.window,
             output,
             packed,
-            pixel_words,
+            pixel_bytes,
             winograd,
         })
     }
@@ -117,12 +120,15 @@ impl Convolution {
     /// Words of scratch memory that a run needs.
     pub fn scratch_words(&self) -> usize {
         if let Some(winograd) = &self.winograd {
-            winograd.scratch_words()
-        } else if self.window.is_pointwise() {
-            self.piece().min(self.output.height * self.output.width) * self.pixel_words
-        } else {
-            self.window.size[0] * self.ring_row()
+            return winograd.scratch_words();
         }
+        let bytes = if self.window.is_pointwise() {
+            self.piece().min(self.output.height * self.output.width) * self.pixel_bytes
+        } else {
+            self.band_rows(self.band()) * self.band_row()
+        };
+        // The last word may begin in the last pixel and end beyond it.
+        bytes.div_ceil(size_of::<Word>()) + 1
     }
 
     /// Computes the output rows `rows` of `input`; `output` begins with the first of them.
@@ -157,18 +163,35 @@ impl Convolution {
         self.run_rows(0..self.output.height, input, output, scratch)
     }
 
-    /// Pixels of a 1x1 convolution that are multiplied together.
-    fn piece(&self) -> usize {
-        (CACHED_WORDS / self.pixel_words / PIECE).max(1) * PIECE
+    /// Bytes of activations that weights pass over at a time.
+    fn cached(&self) -> usize {
+        (self.packed.bytes() / 4).clamp(NEAR, FAR)
     }
 
-    /// Words of one padded row.
-    fn ring_row(&self) -> usize {
-        (self.window.padding_before[1] + self.input.width + self.window.padding_after[1]) * self.pixel_words
+    /// Pixels of a 1x1 convolution that are multiplied together.
+    fn piece(&self) -> usize {
+        (self.cached() / self.pixel_bytes / PIECE).max(1) * PIECE
+    }
+
+    /// Output rows that are computed together.
+    fn band(&self) -> usize {
+        let rows =
+            (self.cached() / self.band_row()).saturating_sub(self.window.size[0]) / self.window.stride[0];
+        (rows + 1).min(self.output.height)
+    }
+
+    /// Rows of the image under as many output rows.
+    fn band_rows(&self, rows: usize) -> usize {
+        (rows - 1) * self.window.stride[0] + self.window.size[0]
+    }
+
+    /// Bytes of one padded row.
+    fn band_row(&self) -> usize {
+        (self.window.padding_before[1] + self.input.width + self.window.padding_after[1]) * self.pixel_bytes
     }
 }
 
-/// Packs weights for a kernel, unless they go to Winograd's form; returns them with the words that a pixel of activations
+/// Packs weights for a kernel, unless they go to Winograd's form; returns them with the bytes that a pixel of activations
 /// takes.
 struct Pack<'a, 'b> {
     spec: &'a ConvolutionSpec<'b>,
@@ -182,17 +205,21 @@ impl Work for Pack<'_, '_> {
     fn on<L: Lanes>(self, _: L) -> Self::Output {
         let Self { spec, without_weights } = self;
         let channels = spec.input.channels;
-        let pixel_words = channels.div_ceil(L::DEPTH);
+        let pixel_bytes = pixel_bytes::<L>(channels);
         let [rows, columns] = spec.window.size;
+        let words = (columns * pixel_bytes).div_ceil(size_of::<Word>());
+        // Words that begin with a pixel, or words over a whole row of the window.
+        let run = if L::DEPTH == size_of::<Word>() { columns * channels } else { channels };
+        let run_words = run.div_ceil(L::DEPTH);
         let layer = Layer {
             channels: spec.output_channels,
             segments: rows,
-            words: columns * pixel_words,
+            words,
             weights: spec.weights,
             places: |row, word| {
-                let [column, first] = [word / pixel_words, word % pixel_words * L::DEPTH];
-                let pixel = (row * columns + column) * channels;
-                pixel + first..pixel + (first + L::DEPTH).min(channels)
+                let start = row * columns * channels + word / run_words * run;
+                let first = word % run_words * L::DEPTH;
+                start + first..start + (first + L::DEPTH).min(run)
             },
             bias: spec.bias,
             zero_point: spec.input_zero_point,
@@ -200,7 +227,7 @@ impl Work for Pack<'_, '_> {
         };
         let packed =
             if without_weights { Packed::without_weights(&layer) } else { Packed::new::<L, _>(&layer) };
-        Ok((packed?, pixel_words))
+        Ok((packed?, pixel_bytes))
     }
 }
 
@@ -233,118 +260,85 @@ impl Convolve<'_> {
     /// time that stays in cache.
     #[inline(always)]
     fn pointwise<L: Lanes>(&mut self, lanes: L, rows: Range<usize>) {
-        let layer = self.layer;
-        let channels = layer.input.channels;
-        let pixels = rows.start * layer.output.width..rows.end * layer.output.width;
+        let Convolution { output, ref packed, pixel_bytes, .. } = *self.layer;
+        let channels = self.layer.input.channels;
+        let pixels = rows.start * output.width..rows.end * output.width;
         let input = &self.input[pixels.start * channels..pixels.end * channels];
         let step = self.output.step;
         let values = self.output.row(rows.start - self.rows.start);
-        let mut first = 0;
-        for piece in input.chunks(layer.piece() * channels) {
+        let are_words = L::DEPTH == size_of::<Word>() && channels.is_multiple_of(L::DEPTH);
+        let piece = self.layer.piece();
+        for (piece, values) in input.chunks(piece * channels).zip(values.chunks_mut(piece * step)) {
             let pixels = piece.len() / channels;
-            let words = if let Some(words) = L::as_words(piece).filter(|_| channels.is_multiple_of(L::DEPTH))
-            {
-                words
+            let activations = if are_words {
+                piece
             } else {
-                let words = &mut self.scratch[..pixels * layer.pixel_words];
-                widen_pixels(lanes, piece, channels, words);
-                words
+                let scratch = self.scratch.as_flattened_mut();
+                lanes.widen(piece, channels, &mut scratch[..pixels * pixel_bytes]);
+                scratch
             };
-            let output = &mut values[first * step..];
             lanes.gemm(&mut Run {
-                words,
-                starts: &[0],
-                step: layer.pixel_words,
-                pixels,
-                weights: &layer.packed,
-                output,
-                output_step: step,
-            });
-            layer.packed.look_up(lanes, output, step, [pixels, layer.output.channels]);
-            first += pixels;
-        }
-    }
-
-    /// Row by row over the ring.
-    #[inline(always)]
-    fn windowed<L: Lanes>(&mut self, lanes: L) {
-        let Convolution { window, output, packed, pixel_words, .. } = self.layer;
-        self.pad::<L>();
-        let mut unread = self.layer.window.rows(self.rows.start).start;
-        for (index, y) in self.rows.clone().enumerate() {
-            let under = window.rows(y);
-            for row in unread.max(under.start)..under.end {
-                self.read(lanes, row);
-            }
-            unread = under.end;
-            let mut starts = [0; MAX_WINDOW];
-            for (start, row) in starts.iter_mut().zip(under) {
-                *start = self.slot(row);
-            }
-            let step = self.output.step;
-            let values = self.output.row(index);
-            lanes.gemm(&mut Run {
-                words: self.scratch,
-                starts: &starts[..window.size[0]],
-                step: window.stride[1] * pixel_words,
-                pixels: output.width,
+                activations,
+                segments: 1,
+                segment_step: 0,
+                steps: [pixel_bytes, 0],
+                rows: 1,
+                width: pixels,
                 weights: packed,
                 output: values,
-                output_step: step,
+                output_steps: [step, 0],
             });
-            packed.look_up(lanes, values, step, [output.width, output.channels]);
+            packed.look_up(lanes, values, step, [pixels, output.channels]);
         }
     }
 
-    /// Where a row of the image lies in the ring.
+    /// Band by band.
     #[inline(always)]
-    fn slot(&self, row: isize) -> usize {
-        row.rem_euclid(self.layer.window.size[0] as isize) as usize * self.layer.ring_row()
-    }
-
-    /// Fills the ring with zero points.
-    #[inline(always)]
-    fn pad<L: Lanes>(&mut self) {
+    fn windowed<L: Lanes>(&mut self, lanes: L) {
+        let Convolution { window, output, ref packed, pixel_bytes, .. } = *self.layer;
+        let row = self.layer.band_row();
         self.scratch.fill(L::word([self.layer.input_zero_point; 4]));
-    }
-
-    /// Brings one row into the ring; rows outside the image are zero points.
-    #[inline(always)]
-    fn read<L: Lanes>(&mut self, lanes: L, row: isize) {
-        let Convolution { input, window, pixel_words, .. } = self.layer;
-        let start = self.slot(row) + window.padding_before[1] * pixel_words;
-        let words = start..start + input.width * pixel_words;
-        match usize::try_from(row).ok().filter(|&row| row < input.height) {
-            Some(row) => {
-                let bytes = &self.input[row * input.row()..][..input.row()];
-                widen_pixels(lanes, bytes, input.channels, &mut self.scratch[words]);
+        let all = self.rows.clone();
+        for first in all.clone().step_by(self.layer.band()) {
+            let rows = first..all.end.min(first + self.layer.band());
+            self.read(lanes, &rows);
+            let steps = [self.output.step, self.output.row_step];
+            let values = self.output.row(first - all.start);
+            lanes.gemm(&mut Run {
+                activations: self.scratch.as_flattened(),
+                segments: window.size[0],
+                segment_step: row,
+                steps: [window.stride[1] * pixel_bytes, window.stride[0] * row],
+                rows: rows.len(),
+                width: output.width,
+                weights: packed,
+                output: values,
+                output_steps: steps,
+            });
+            for values in values.chunks_mut(steps[1]).take(rows.len()) {
+                packed.look_up(lanes, values, steps[0], [output.width, output.channels]);
             }
-            None => self.scratch[words].fill(L::word([self.layer.input_zero_point; 4])),
         }
     }
-}
 
-/// Writes pixels as words, each pixel beginning a new one and its last one filled up with zeros.
-#[inline(always)]
-fn widen_pixels<L: Lanes>(lanes: L, bytes: &[u8], channels: usize, words: &mut [Word]) {
-    if channels.is_multiple_of(L::DEPTH) {
-        lanes.widen(bytes, words);
-        return;
-    }
-    if let (3, 4, Some((last, words))) = (channels, L::DEPTH, words.split_last_mut()) {
-        // The fourth byte belongs to the next pixel.
-        for (bytes, word) in bytes.windows(4).step_by(3).zip(words) {
-            *word = [bytes[0], bytes[1], bytes[2], 0];
+    /// Brings the rows of the image under output rows between their padding; those outside the image are zero points.
+    #[inline(always)]
+    fn read<L: Lanes>(&mut self, lanes: L, rows: &Range<usize>) {
+        let Convolution { input, window, pixel_bytes, input_zero_point, .. } = *self.layer;
+        let first = window.rows(rows.start).start;
+        let band = self.scratch.as_flattened_mut().chunks_mut(self.layer.band_row());
+        for (place, band) in band.take(self.layer.band_rows(rows.len())).enumerate() {
+            let band = &mut band[window.padding_before[1] * pixel_bytes..][..input.width * pixel_bytes];
+            match usize::try_from(first + place as isize).ok().filter(|&row| row < input.height) {
+                Some(row) => {
+                    lanes.widen(&self.input[row * input.row()..][..input.row()], input.channels, band);
+                }
+                None => {
+                    let (words, rest) = band.as_chunks_mut();
+                    words.fill(L::word([input_zero_point; 4]));
+                    rest.fill(input_zero_point);
+                }
+            }
         }
-        *last = L::word(each(|i| if i < 3 { bytes[bytes.len() - 3 + i] } else { 0 }));
-        return;
-    }
-    let (whole, pixel_words) = (channels / L::DEPTH, channels / L::DEPTH + 1);
-    for (bytes, words) in bytes.chunks_exact(channels).zip(words.chunks_exact_mut(pixel_words)) {
-        for (bytes, word) in bytes.chunks_exact(L::DEPTH).zip(&mut *words) {
-            *word = L::word(each(|i| bytes[i % L::DEPTH]));
-        }
-        let rest = &bytes[whole * L::DEPTH..];
-        words[whole] = L::word(each(|i| if i < rest.len() { rest[i] } else { 0 }));
     }
 }

@@ -246,15 +246,17 @@ fn row<L: Lanes, const STRIDE: usize>(
     output_step: usize,
 ) {
     let ImageShape { width, channels, .. } = layer.output;
+    let words = layer.packed.words();
     for first in (0..layer.packed.panels()).step_by(L::COLUMN_PANELS) {
-        let panels = layer.packed.column(first, L::COLUMN_PANELS);
+        let panels = layer.packed.side_by_side(first, L::COLUMN_PANELS);
         let channel = first * LANES;
         let written = channel..channels.min(channel + L::COLUMN_PANELS * LANES);
         // Up to the last pixel's column, which the slack behind the row makes whole.
         let end = ((width - 1) * STRIDE + SIZE - 1) * channels + channel + size_of::<L::Pixel>();
         let rows: [_; SIZE] = each(|y| &rows[y][..end]);
         let column = |x: usize| lanes.column(each(|y| pixel::<L>(rows[y], x * channels + channel)));
-        let weights: [_; SIZE] = each(|x| lanes.column_weights(|index| panels.block(x, index)));
+        let block = |x: usize, index: usize| layer.packed.block(first + index / words, x, index % words);
+        let weights: [_; SIZE] = each(|x| lanes.column_weights(|index| block(x, index)));
         let mut columns = [column(0), column(1)];
         for x in 0..width {
             let third = column(x * STRIDE + 2);

@@ -32,20 +32,18 @@ pub(super) trait Lanes: Copy {
     type ColumnSums: Copy;
     /// Panels of sixteen channels that a column takes.
     const COLUMN_PANELS: usize;
-    /// Activations per word.
+    /// Activations per word. Where it is as many as a word has bytes, they are these bytes: pixels of any number of channels
+    /// then lie side by side without gaps, and a word may begin in one and end in the next.
     const DEPTH: usize;
 
     /// Runs `work` compiled for this vector unit.
     fn run<R>(self, work: impl FnOnce() -> R) -> R;
 
-    /// The same bytes as words, where a word is nothing but its bytes.
-    fn as_words(bytes: &[u8]) -> Option<&[Word]>;
-
     /// A word of the first [`Self::DEPTH`] of `activations`.
     fn word(activations: [u8; 4]) -> Word;
 
-    /// Writes as many activations as go into whole words.
-    fn widen(self, bytes: &[u8], words: &mut [Word]);
+    /// Writes pixels of `channels` activations, each of which takes [`pixel_bytes`].
+    fn widen(self, pixels: &[u8], channels: usize, to: &mut [u8]);
 
     /// The block of `weight(lane, depth)`, for `depth` below [`Self::DEPTH`].
     fn block(weight: impl Fn(usize, usize) -> i8) -> Block;
@@ -117,6 +115,11 @@ pub(super) trait Lanes: Copy {
 
     /// Convolves a run of pixels, in tiles that suit the number of registers.
     fn gemm(self, run: &mut Run<'_>);
+}
+
+/// Bytes that the activations of a pixel take in front of kernel `L`.
+pub(super) fn pixel_bytes<L: Lanes>(channels: usize) -> usize {
+    if L::DEPTH == size_of::<Word>() { channels } else { channels.div_ceil(L::DEPTH) * size_of::<Word>() }
 }
 
 /// Like [`std::array::from_fn`], but always inlined, so that `value` is compiled for the vector unit of the caller.

@@ -119,36 +119,23 @@ impl Packed {
         size_of_val(&*self.blocks) + size_of_val(&*self.offsets) + size_of_val(&*self.multipliers)
     }
 
-    /// The parameters of sixteen output channels.
+    /// The parameters of `count` panels from `first` on.
     #[inline(always)]
-    pub(super) fn panel(&self, index: usize) -> Panel<'_> {
-        let first = index * LANES;
-        Panel {
-            offsets: &self.offsets[index],
-            multipliers: &self.multipliers[index],
+    pub(super) fn side_by_side(&self, first: usize, count: usize) -> Panels<'_> {
+        let of_panel = self.segments * self.words;
+        Panels {
+            blocks: &self.blocks[first * of_panel..][..count * of_panel],
+            offsets: &self.offsets[first..][..count],
+            multipliers: &self.multipliers[first..][..count],
             limits: self.limits,
-            channels: first..self.channels.min(first + LANES),
+            channels: first * LANES..self.channels.min((first + count) * LANES),
         }
     }
 
-    /// The parameters of `count` panels from `first` on, for a layer whose segments are columns.
+    /// The weights of one word.
     #[inline(always)]
-    pub(super) fn column(&self, first: usize, count: usize) -> ColumnPanels<'_> {
-        ColumnPanels {
-            blocks: self.blocks(first, count),
-            segments: self.segments,
-            words: self.words,
-            offsets: &self.offsets[first..first + count],
-            multipliers: &self.multipliers[first..first + count],
-            limits: self.limits,
-        }
-    }
-
-    /// The weights of `count` panels from `first` on.
-    #[inline(always)]
-    pub(super) fn blocks(&self, first: usize, count: usize) -> &[Block] {
-        let panel = self.segments * self.words;
-        &self.blocks[first * panel..(first + count) * panel]
+    pub(super) fn block(&self, panel: usize, segment: usize, word: usize) -> &Block {
+        &self.blocks[(panel * self.segments + segment) * self.words + word]
     }
 
     /// Replaces the values of outputs, `step` apart, as the table says where there is one.
@@ -171,52 +158,18 @@ impl Packed {
     }
 }
 
-/// Parameters of sixteen output channels.
-#[derive(Clone, Debug)]
-pub(super) struct Panel<'a> {
-    /// Where sums begin: the bias, less what the input's zero point would add.
-    pub(super) offsets: &'a [i32; LANES],
-    /// Output steps per step of the sum.
-    pub(super) multipliers: &'a [f32; LANES],
-    pub(super) limits: Limits,
-    /// The output channels; fewer than sixteen in the last panel of some layers.
-    pub(super) channels: Range<usize>,
-}
-
 /// Parameters of panels side by side.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct ColumnPanels<'a> {
-    blocks: &'a [Block],
-    segments: usize,
-    words: usize,
-    /// See [`Panel`].
+#[derive(Clone, Debug)]
+pub(super) struct Panels<'a> {
+    /// Weights, panel by panel, segment by segment, word by word.
+    pub(super) blocks: &'a [Block],
+    /// Where sums begin: the bias, less what the input's zero point would add.
     pub(super) offsets: &'a [[i32; LANES]],
-    /// See [`Panel`].
+    /// Output steps per step of the sum.
     pub(super) multipliers: &'a [[f32; LANES]],
-    /// See [`Panel`].
     pub(super) limits: Limits,
-}
-
-impl<'a> ColumnPanels<'a> {
-    /// Block `index` of a column's weights, counted panel by panel.
-    #[inline(always)]
-    pub(super) fn block(&self, column: usize, index: usize) -> &'a Block {
-        &self.blocks[(index / self.words * self.segments + column) * self.words + index % self.words]
-    }
-}
-
-impl Panel<'_> {
-    /// Sums to output values.
-    #[inline(always)]
-    pub(super) fn finish<L: Lanes>(&self, lanes: L, sums: L::Sums) -> [u8; LANES] {
-        lanes.finish(sums, self.multipliers, self.limits)
-    }
-
-    /// Writes values into an output pixel, which begins with its first channel.
-    #[inline(always)]
-    pub(super) fn write(&self, values: &[u8; LANES], pixel: &mut [u8]) {
-        write(values, &mut pixel[self.channels.clone()]);
-    }
+    /// The output channels; fewer than sixteen of the last panel of some layers.
+    pub(super) channels: Range<usize>,
 }
 
 impl<P: Fn(usize, usize) -> Range<usize>> Layer<'_, P> {
@@ -301,14 +254,14 @@ mod tests {
     #[test]
     fn the_zero_point_goes_into_the_offsets() {
         let packed = layer(2, &[100; 17], 0.5).unwrap();
-        assert_eq!([packed.panel(0).channels, packed.panel(1).channels], [0..16, 16..17]);
-        assert_eq!((packed.panels(), packed.words(), packed.blocks(1, 1).len()), (2, 2, 6));
+        assert_eq!([packed.side_by_side(0, 1).channels, packed.side_by_side(0, 2).channels], [0..16, 0..17]);
+        assert_eq!((packed.panels(), packed.words(), packed.side_by_side(1, 1).blocks.len()), (2, 2, 6));
         assert_eq!(
-            packed.panel(1).offsets[..2],
+            packed.offsets[1][..2],
             [100 - 3 * 21 * 2, 0],
             "what lies beyond the last channel is zero"
         );
-        assert_eq!(packed.blocks(0, 1)[1].0[..4], [2, 2, 2, 0]);
+        assert_eq!(packed.block(0, 0, 1).0[..4], [2, 2, 2, 0]);
     }
 
     #[test]

@@ -25,18 +25,14 @@ impl Lanes for Scalar {
         work()
     }
 
-    fn as_words(bytes: &[u8]) -> Option<&[Word]> {
-        exact_quads(bytes)
-    }
-
     #[inline(always)]
     fn word(activations: [u8; 4]) -> Word {
         activations
     }
 
     #[inline(always)]
-    fn widen(self, bytes: &[u8], words: &mut [Word]) {
-        copy_quads(bytes, words);
+    fn widen(self, pixels: &[u8], _: usize, to: &mut [u8]) {
+        to.copy_from_slice(pixels);
     }
 
     fn block(weight: impl Fn(usize, usize) -> i8) -> Block {
@@ -96,9 +92,9 @@ impl Lanes for Scalar {
 
     #[inline(always)]
     fn gemm(self, run: &mut Run<'_>) {
-        for panel in 0..run.weights.panels() {
-            let pixel = strip::<_, 4, 1>(self, run, 0, panel);
-            strip::<_, 1, 1>(self, run, pixel, panel);
+        for [panel, row] in run.panels_and_rows() {
+            let pixel = strip::<_, 4, 1>(self, run, row, 0, panel);
+            strip::<_, 1, 1>(self, run, row, pixel, panel);
         }
     }
 }
@@ -173,19 +169,6 @@ fn add_products(sum: i32, word: Word, lane: usize, block: &Block) -> i32 {
     products.into_iter().fold(sum, i32::wrapping_add)
 }
 
-/// `bytes` as words of four, where their number allows it.
-pub(super) fn exact_quads(bytes: &[u8]) -> Option<&[Word]> {
-    let (words, rest) = bytes.as_chunks();
-    rest.is_empty().then_some(words)
-}
-
-/// Copies `bytes` into words of four, as far as they fill them.
-#[inline(always)]
-pub(super) fn copy_quads(bytes: &[u8], words: &mut [Word]) {
-    let whole = bytes.as_chunks().0;
-    words[..whole.len()].copy_from_slice(whole);
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -195,14 +178,5 @@ mod tests {
         let limits = Limits { zero_point: 10, low: 8, high: 14 };
         let of = |sum| requantise(sum, 0.5, limits);
         assert_eq!([-9, -3, -1, 0, 1, 3, 5, 7, 99].map(of), [8, 8, 10, 10, 10, 12, 12, 14, 14]);
-    }
-
-    #[test]
-    fn words_of_four_are_the_bytes_themselves() {
-        let mut words = [[7; 4]; 2];
-        copy_quads(&[1, 2, 3, 4, 5], &mut words);
-        assert_eq!(words, [[1, 2, 3, 4], [7; 4]]);
-        assert_eq!(exact_quads(&[1, 2, 3]), None);
-        assert_eq!(exact_quads(&[1, 2, 3, 4]), Some(&words[..1]));
     }
 }

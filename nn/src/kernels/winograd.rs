@@ -13,9 +13,9 @@ use super::block::{Block, LANES, Word};
 use super::convolution::ConvolutionSpec;
 use super::gemm::accumulate;
 use super::kernel::{Kernel, WideWork};
-use super::lanes::{Lanes, WideLanes};
+use super::lanes::{Lanes, WideLanes, each};
 use super::output::Output;
-use super::packed::Packed;
+use super::packed::{Packed, write};
 use super::window::{ImageShape, Window};
 
 /// Rows and columns of the outputs that a tile computes.
@@ -262,17 +262,16 @@ impl Convolve<'_> {
         let (words, chunk) = (self.layer.pixel_words(), self.layer.chunk());
         let depth = self.layer.input.channels.div_ceil(2);
         let zeros = lanes.start(&[0; LANES]);
-        let mut products = [[[zeros; 1]; TILES]; PRODUCTS];
+        let mut products = [[zeros; TILES]; PRODUCTS];
         for (product, sums) in products.iter_mut().enumerate() {
             let blocks = &self.layer.blocks[(panel * PRODUCTS + product) * depth..][..depth];
-            let words_of_tiles = &self.scratch[(product * chunk + tile) * words..];
-            *sums = accumulate::<L, TILES, 1>(
+            let of_tiles = &self.scratch[(product * chunk + tile) * words..];
+            *sums = accumulate::<L, TILES>(
                 #[inline(always)]
                 |sums, word, block| lanes.dot_pairs(sums, word, block),
-                [[zeros; 1]; TILES],
-                (words_of_tiles, words),
-                (blocks, 0),
-                depth,
+                [zeros; TILES],
+                each(|tile| &of_tiles[tile * words..][..depth]),
+                blocks,
             );
         }
         products
@@ -291,18 +290,18 @@ impl Convolve<'_> {
         let ImageShape { width, .. } = self.layer.output;
         let columns = width.div_ceil(OUTPUTS);
         let [row, column] = [tile / columns * OUTPUTS, tile % columns * OUTPUTS];
-        let panel = self.layer.packed.panel(panel);
-        let offsets = lanes.start(panel.offsets);
+        let panel = self.layer.packed.side_by_side(panel, 1);
+        let offsets = lanes.start(&panel.offsets[0]);
         let mut rows = [[offsets; OUTPUTS]; INPUTS];
         for (y, row) in rows.iter_mut().enumerate() {
             let at = y * INPUTS;
             *row = gathered(
                 lanes,
                 [
-                    products[at][index][0],
-                    products[at + 1][index][0],
-                    products[at + 2][index][0],
-                    products[at + 3][index][0],
+                    products[at][index],
+                    products[at + 1][index],
+                    products[at + 2][index],
+                    products[at + 3][index],
                 ],
             );
         }
@@ -311,7 +310,8 @@ impl Convolve<'_> {
             let sums = gathered(lanes, column_of(&rows, x));
             for (y, sums) in sums.into_iter().enumerate().take(self.rows.len() - row) {
                 let sums = lanes.sum(lanes.quarter(sums), offsets);
-                panel.write(&panel.finish(lanes, sums), &mut self.output.row(row + y)[(column + x) * step..]);
+                let pixel = &mut self.output.row(row + y)[(column + x) * step..][panel.channels.clone()];
+                write(&lanes.finish(sums, &panel.multipliers[0], panel.limits), pixel);
             }
         }
     }
@@ -323,7 +323,7 @@ fn column_of<T: Copy, const WIDTH: usize>(rows: &[[T; WIDTH]; INPUTS], x: usize)
 }
 
 /// Sums of one product for each of the tiles that are multiplied together.
-type Products<L, const TILES: usize> = [[<L as Lanes>::Sums; 1]; TILES];
+type Products<L, const TILES: usize> = [<L as Lanes>::Sums; TILES];
 
 /// `B^T` times four activations.
 #[inline(always)]

@@ -43,19 +43,23 @@ impl Lanes for Avx2 {
     }
 
     #[inline(always)]
-    fn as_words(_: &[u8]) -> Option<&[Word]> {
-        None
-    }
-
-    #[inline(always)]
     fn word([first, second, ..]: [u8; 4]) -> Word {
         [first, 0, second, 0]
     }
 
     #[inline(always)]
-    fn widen(self, bytes: &[u8], words: &mut [Word]) {
-        // SAFETY: the token proves AVX2.
-        unsafe { widen(bytes, words) }
+    fn widen(self, pixels: &[u8], channels: usize, to: &mut [u8]) {
+        let words = to.as_chunks_mut().0;
+        if channels.is_multiple_of(2) {
+            // SAFETY: the token proves AVX2.
+            return unsafe { widen(pixels, words) };
+        }
+        let pixels = pixels.chunks_exact(channels);
+        for (pixel, words) in pixels.zip(words.chunks_exact_mut(channels.div_ceil(2))) {
+            // SAFETY: the token proves AVX2.
+            unsafe { widen(pixel, words) };
+            words[channels / 2] = Self::word([pixel[channels - 1], 0, 0, 0]);
+        }
     }
 
     fn block(weight: impl Fn(usize, usize) -> i8) -> Block {
@@ -127,11 +131,11 @@ impl Lanes for Avx2 {
     /// Six pixels by sixteen channels: twelve registers of sums, two of weights, one of activations.
     #[inline(always)]
     fn gemm(self, run: &mut Run<'_>) {
-        for panel in 0..run.weights.panels() {
-            let pixel = strip::<_, 6, 1>(self, run, 0, panel);
-            let pixel = strip::<_, 4, 1>(self, run, pixel, panel);
-            let pixel = strip::<_, 2, 1>(self, run, pixel, panel);
-            strip::<_, 1, 1>(self, run, pixel, panel);
+        for [panel, row] in run.panels_and_rows() {
+            let pixel = strip::<_, 6, 1>(self, run, row, 0, panel);
+            let pixel = strip::<_, 4, 1>(self, run, row, pixel, panel);
+            let pixel = strip::<_, 2, 1>(self, run, row, pixel, panel);
+            strip::<_, 1, 1>(self, run, row, pixel, panel);
         }
     }
 }

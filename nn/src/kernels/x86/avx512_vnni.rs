@@ -3,9 +3,8 @@
 use std::arch::x86_64::*;
 
 use super::super::block::{Block, LANES, Word};
-use super::super::gemm::{Run, strip};
+use super::super::gemm::{Run, tile};
 use super::super::lanes::{Lanes, Limits, each};
-use super::super::scalar::{copy_quads, exact_quads};
 
 /// Proof of the parts F, BW, VL and VNNI of AVX-512, and of AVX2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,16 +22,6 @@ impl Avx512Vnni {
             && is_x86_feature_detected!("avx512vl")
             && is_x86_feature_detected!("avx512vnni");
         has_all.then(|| Self { has_vbmi: is_x86_feature_detected!("avx512vbmi") })
-    }
-
-    /// Two to four panels at once, so that one word of activations meets as many registers of weights.
-    #[inline(always)]
-    fn panels<const PANELS: usize, const PIXELS: usize>(self, run: &mut Run<'_>, panel: usize) -> usize {
-        let pixel = strip::<_, PIXELS, PANELS>(self, run, 0, panel);
-        let pixel = strip::<_, 4, PANELS>(self, run, pixel, panel);
-        let pixel = strip::<_, 2, PANELS>(self, run, pixel, panel);
-        strip::<_, 1, PANELS>(self, run, pixel, panel);
-        panel + PANELS
     }
 }
 
@@ -58,18 +47,13 @@ impl Lanes for Avx512Vnni {
     }
 
     #[inline(always)]
-    fn as_words(bytes: &[u8]) -> Option<&[Word]> {
-        exact_quads(bytes)
-    }
-
-    #[inline(always)]
     fn word(activations: [u8; 4]) -> Word {
         activations
     }
 
     #[inline(always)]
-    fn widen(self, bytes: &[u8], words: &mut [Word]) {
-        copy_quads(bytes, words);
+    fn widen(self, pixels: &[u8], _: usize, to: &mut [u8]) {
+        to.copy_from_slice(pixels);
     }
 
     fn block(weight: impl Fn(usize, usize) -> i8) -> Block {
@@ -170,20 +154,109 @@ impl Lanes for Avx512Vnni {
         }
     }
 
-    /// Twenty-four registers of sums, or sixteen for a single panel.
+    /// Two to four panels at once, so that one word of activations meets as many registers of weights.
     #[inline(always)]
     fn gemm(self, run: &mut Run<'_>) {
         let mut panel = 0;
         while panel < run.weights.panels() {
             // Nine, six and five panels are better cut into threes than into fours and a rest.
-            panel = match run.weights.panels() - panel {
-                1 => self.panels::<1, 16>(run, panel),
-                2 => self.panels::<2, 12>(run, panel),
-                3 | 5 | 6 | 9 => self.panels::<3, 8>(run, panel),
-                _ => self.panels::<4, 6>(run, panel),
+            panel += match run.weights.panels() - panel {
+                1 => one_panel(self, run, panel),
+                2 => two_panels(self, run, panel),
+                3 | 5 | 6 | 9 => three_panels(self, run, panel),
+                _ => four_panels(self, run, panel),
             };
         }
     }
+}
+
+/// The width of the next tile of a row, so that the last ones are about as wide as the others and none is wider than `widest`: twenty-four registers hold
+/// sums, or sixteen those of a single panel.
+#[inline(always)]
+fn width(run: &Run<'_>, pixel: usize, widest: usize) -> usize {
+    let left = run.width - pixel;
+    if left >= 4 * widest { widest } else { left.div_ceil(left.div_ceil(widest)) }
+}
+
+#[inline(always)]
+fn one_panel(lanes: Avx512Vnni, run: &mut Run<'_>, panel: usize) -> usize {
+    let panels = run.weights.side_by_side(panel, 1);
+    for row in 0..run.rows {
+        let mut pixel = 0;
+        while pixel < run.width {
+            let place = [row, pixel];
+            pixel += match width(run, pixel, 16) {
+                16 => tile::<_, 16, 1>(lanes, run, &panels, place),
+                8.. => tile::<_, 8, 1>(lanes, run, &panels, place),
+                4.. => tile::<_, 4, 1>(lanes, run, &panels, place),
+                2.. => tile::<_, 2, 1>(lanes, run, &panels, place),
+                _ => tile::<_, 1, 1>(lanes, run, &panels, place),
+            };
+        }
+    }
+    1
+}
+
+#[inline(always)]
+fn two_panels(lanes: Avx512Vnni, run: &mut Run<'_>, panel: usize) -> usize {
+    let panels = run.weights.side_by_side(panel, 2);
+    for row in 0..run.rows {
+        let mut pixel = 0;
+        while pixel < run.width {
+            let place = [row, pixel];
+            pixel += match width(run, pixel, 12) {
+                12 => tile::<_, 12, 2>(lanes, run, &panels, place),
+                10.. => tile::<_, 10, 2>(lanes, run, &panels, place),
+                8.. => tile::<_, 8, 2>(lanes, run, &panels, place),
+                6.. => tile::<_, 6, 2>(lanes, run, &panels, place),
+                4.. => tile::<_, 4, 2>(lanes, run, &panels, place),
+                2.. => tile::<_, 2, 2>(lanes, run, &panels, place),
+                _ => tile::<_, 1, 2>(lanes, run, &panels, place),
+            };
+        }
+    }
+    2
+}
+
+#[inline(always)]
+fn three_panels(lanes: Avx512Vnni, run: &mut Run<'_>, panel: usize) -> usize {
+    let panels = run.weights.side_by_side(panel, 3);
+    for row in 0..run.rows {
+        let mut pixel = 0;
+        while pixel < run.width {
+            let place = [row, pixel];
+            pixel += match width(run, pixel, 8) {
+                8 => tile::<_, 8, 3>(lanes, run, &panels, place),
+                7 => tile::<_, 7, 3>(lanes, run, &panels, place),
+                6 => tile::<_, 6, 3>(lanes, run, &panels, place),
+                5 => tile::<_, 5, 3>(lanes, run, &panels, place),
+                3.. => tile::<_, 3, 3>(lanes, run, &panels, place),
+                2 => tile::<_, 2, 3>(lanes, run, &panels, place),
+                _ => tile::<_, 1, 3>(lanes, run, &panels, place),
+            };
+        }
+    }
+    3
+}
+
+#[inline(always)]
+fn four_panels(lanes: Avx512Vnni, run: &mut Run<'_>, panel: usize) -> usize {
+    let panels = run.weights.side_by_side(panel, 4);
+    for row in 0..run.rows {
+        let mut pixel = 0;
+        while pixel < run.width {
+            let place = [row, pixel];
+            pixel += match width(run, pixel, 6) {
+                6 => tile::<_, 6, 4>(lanes, run, &panels, place),
+                5 => tile::<_, 5, 4>(lanes, run, &panels, place),
+                4 => tile::<_, 4, 4>(lanes, run, &panels, place),
+                3 => tile::<_, 3, 4>(lanes, run, &panels, place),
+                2 => tile::<_, 2, 4>(lanes, run, &panels, place),
+                _ => tile::<_, 1, 4>(lanes, run, &panels, place),
+            };
+        }
+    }
+    4
 }
 
 #[inline]

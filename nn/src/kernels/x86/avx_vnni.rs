@@ -6,7 +6,6 @@ use super::super::block::{Block, LANES, Word};
 use super::super::gemm::{Run, strip};
 use super::super::lanes::{Lanes, Limits};
 use super::super::packed::write;
-use super::super::scalar::{copy_quads, exact_quads};
 use super::{Sixteen, broadcast, finish, halves, load_bytes, load_sums, look_up};
 
 /// Proof of AVX-VNNI and AVX2.
@@ -41,18 +40,13 @@ impl Lanes for AvxVnni {
     }
 
     #[inline(always)]
-    fn as_words(bytes: &[u8]) -> Option<&[Word]> {
-        exact_quads(bytes)
-    }
-
-    #[inline(always)]
     fn word(activations: [u8; 4]) -> Word {
         activations
     }
 
     #[inline(always)]
-    fn widen(self, bytes: &[u8], words: &mut [Word]) {
-        copy_quads(bytes, words);
+    fn widen(self, pixels: &[u8], _: usize, to: &mut [u8]) {
+        to.copy_from_slice(pixels);
     }
 
     fn block(weight: impl Fn(usize, usize) -> i8) -> Block {
@@ -124,11 +118,11 @@ impl Lanes for AvxVnni {
     /// Six pixels by sixteen channels: twelve registers of sums, two of weights, one of activations.
     #[inline(always)]
     fn gemm(self, run: &mut Run<'_>) {
-        for panel in 0..run.weights.panels() {
-            let pixel = strip::<_, 6, 1>(self, run, 0, panel);
-            let pixel = strip::<_, 4, 1>(self, run, pixel, panel);
-            let pixel = strip::<_, 2, 1>(self, run, pixel, panel);
-            strip::<_, 1, 1>(self, run, pixel, panel);
+        for [panel, row] in run.panels_and_rows() {
+            let pixel = strip::<_, 6, 1>(self, run, row, 0, panel);
+            let pixel = strip::<_, 4, 1>(self, run, row, pixel, panel);
+            let pixel = strip::<_, 2, 1>(self, run, row, pixel, panel);
+            strip::<_, 1, 1>(self, run, row, pixel, panel);
         }
     }
 }
