@@ -1,9 +1,8 @@
 //! What sees depth in a flight, and the pictures of it for the report.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use anyhow::ensure;
+use anyhow::Context;
 use eval::depth::{color_depth, inverse_depth_range};
 use eval::{Figure, SampleFrame};
 use geometry::RgbImage;
@@ -16,13 +15,14 @@ use vo::DepthNetwork;
 use crate::cli::FlightDepthArgs;
 use crate::films::developed;
 use crate::model_file::{DEPTH, ModelFile};
+use crate::snapshots::reduced;
 use crate::spread::Spread;
 
 const WITHOUT: &str = "--no-depth replays without it";
 /// Pictures in a report.
 const PICTURES: usize = 4;
-/// Width of the pictures.
-const WIDTH: usize = 640;
+/// Pictures wider than this are reduced by a whole factor.
+const MAX_WIDTH: usize = 640;
 
 /// What sees depth in a flight; `None` where nobody is to look.
 ///
@@ -43,16 +43,8 @@ pub(crate) fn for_flight(args: &FlightDepthArgs) -> anyhow::Result<Option<(Depth
 /// # Errors
 /// Where the network that flew is gone or another one is in its place.
 pub(crate) fn as_flown(flown: &DepthTable) -> anyhow::Result<DepthFactory> {
-    let path = Some(Path::new(&flown.network)).filter(|_| flown.network != DEPTH.name);
-    let file = ModelFile::open(path, &DEPTH).map_err(|error| error.context(WITHOUT))?;
-    let found = file.fingerprint();
-    ensure!(
-        found == flown.fingerprint,
-        "expected the depth network that flew, {} with fingerprint {}, found {found}; {WITHOUT}",
-        flown.network,
-        flown.fingerprint
-    );
-    file.depth_network().map_err(|error| error.context(WITHOUT))?;
+    let file = ModelFile::as_flown(&flown.network, &flown.fingerprint, &DEPTH, WITHOUT)?;
+    file.depth_network().context(WITHOUT)?;
     Ok(factory(file))
 }
 
@@ -82,25 +74,19 @@ impl DepthFilm {
 
     /// Frames with their depths below them, in the order of the flight.
     pub(crate) fn pictures(&self) -> anyhow::Result<Vec<SampleFrame>> {
-        let kept = self.0.kept();
-        let parts = PICTURES.min(kept.len());
-        (0..parts).map(|part| picture(&kept[part * kept.len() / parts])).collect()
+        self.0.chosen().map(|estimate| picture(estimate)).collect()
     }
 }
 
 fn picture(estimate: &DepthEstimate) -> anyhow::Result<SampleFrame> {
     let (frame, depth) = (&estimate.frame, &estimate.depth);
-    let (width, height) = frame.size();
-    let height = (height * WIDTH / width).max(1);
-    let colored =
-        color_depth(&depth.resized(WIDTH, height), inverse_depth_range(depth).unwrap_or([0.0, 1.0]));
-    let place = |value: usize, from: usize, to: usize| value * from / to;
-    let both = RgbImage::from_fn(WIDTH, 2 * height, |x, y| {
-        if y >= height {
-            return colored.pixel(x, y - height);
-        }
-        let (x, y) = (place(x, width, WIDTH), place(y, frame.size().1, height));
-        frame.rgb.as_ref().map_or_else(|| [frame.gray.pixel(x, y)[0]; 3], |rgb| rgb.pixel(x, y))
+    let image = reduced(frame, frame.size().0.div_ceil(MAX_WIDTH));
+    let (width, height) = image.size();
+    let range = inverse_depth_range(depth).unwrap_or([0.0, 1.0]);
+    let colored = color_depth(&depth.resized(width, height), range);
+    let both = RgbImage::from_fn(width, 2 * height, |x, y| match y.checked_sub(height) {
+        Some(y) => colored.pixel(x, y),
+        None => image.pixel(x, y),
     });
     let caption =
         format!("frame {}, {:.2} s: its depth, bright where near", frame.seq, frame.stamp.as_secs_f64());

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use detect::Detector;
 use nn::kernels::Kernel;
 use runtime::run::DetectTable;
@@ -66,15 +66,7 @@ impl DetectorFile {
     /// # Errors
     /// Where the detector that flew is gone or another one is in its place.
     pub(crate) fn as_flown(flown: &DetectTable) -> anyhow::Result<DetectorFactory> {
-        let path = Some(Path::new(&flown.detector)).filter(|_| flown.detector != VEHICLES.name);
-        let file = Self::open(path).context(WITHOUT)?;
-        let found = file.0.fingerprint();
-        ensure!(
-            found == flown.fingerprint,
-            "expected the detector that flew, {} with fingerprint {}, found {found}; {WITHOUT}",
-            flown.detector,
-            flown.fingerprint
-        );
+        let file = Self(ModelFile::as_flown(&flown.detector, &flown.fingerprint, &VEHICLES, WITHOUT)?);
         file.detector().context(WITHOUT)?;
         Ok(file.factory(flown.score_threshold))
     }

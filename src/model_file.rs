@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use nn::kernels::Kernel;
 use vo::DepthNetwork;
 
@@ -43,6 +43,26 @@ impl ModelFile {
         let name = path.display().to_string();
         let bytes = fs::read(&path).with_context(|| name.clone())?;
         Ok(Self { name, bytes: Cow::Owned(bytes) })
+    }
+
+    /// The file that a recorded flight calls `name`, whose bytes had that `fingerprint`; `without` says how to do without it.
+    ///
+    /// # Errors
+    /// Where it is gone or another one is in its place.
+    pub(crate) fn as_flown(
+        name: &str,
+        fingerprint: &str,
+        built_in: &BuiltIn,
+        without: &'static str,
+    ) -> anyhow::Result<Self> {
+        let path = Some(Path::new(name)).filter(|_| name != built_in.name);
+        let file = Self::open(path, built_in).context(without)?;
+        let found = file.fingerprint();
+        ensure!(
+            found == fingerprint,
+            "expected the network that flew, {name} with fingerprint {fingerprint}, found {found}; {without}"
+        );
+        Ok(file)
     }
 
     /// Its path, or the name of what comes with the program.

@@ -34,11 +34,7 @@ impl Snapshots {
 
     /// The pictures, in the order of the flight.
     pub(crate) fn pictures(&self) -> Result<Vec<SampleFrame>, EvalError> {
-        // The middle of each part: nothing has moved yet in the very first frame.
-        let kept = self.0.kept();
-        let parts = WANTED.min(kept.len());
-        let middle = |part: usize| (2 * part + 1) * kept.len() / (2 * parts);
-        (0..parts).map(|part| picture(&kept[middle(part)])).collect()
+        self.0.chosen().map(|registered| picture(registered)).collect()
     }
 }
 
@@ -59,8 +55,8 @@ fn picture(registered: &Registered) -> Result<SampleFrame, EvalError> {
     SampleFrame::from_rgb(format!("frame {}, {:.2} s: {state}", frame.seq, frame.stamp.as_secs_f64()), &image)
 }
 
-/// Means of squares of `factor` pixels.
-fn reduced(frame: &Frame, factor: usize) -> RgbImage {
+/// A frame in colours, each pixel the mean of a square of `factor` pixels.
+pub(crate) fn reduced(frame: &Frame, factor: usize) -> RgbImage {
     let (width, height) = frame.size();
     let pixel = |x: usize, y: usize| match &frame.rgb {
         Some(rgb) => rgb.pixel(x, y),

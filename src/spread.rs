@@ -35,6 +35,12 @@ impl<T> Spread<T> {
     pub(crate) fn kept(&self) -> &[T] {
         &self.kept
     }
+
+    /// At most as many as are wanted, in order: the middle of each part, because nothing has moved yet in the very first.
+    pub(crate) fn chosen(&self) -> impl Iterator<Item = &T> {
+        let parts = self.wanted.min(self.kept.len());
+        (0..parts).map(move |part| &self.kept[(2 * part + 1) * self.kept.len() / (2 * parts)])
+    }
 }
 
 #[cfg(test)]
