@@ -48,7 +48,7 @@ impl Flight {
                 graph.sink("detection recording", detected.block(ROOM), Supervision::default(), open);
             }
             if let Some(depth) = depth {
-                let open = DepthView::factory(&shared);
+                let open = DepthView::factory(&shared, image_rate_hz);
                 graph.sink("depth recording", depth.block(ROOM), Supervision::default(), open);
             }
             let truth = sinks.truth.clone();
@@ -67,7 +67,7 @@ impl Flight {
                 graph.sink("detection viewer", detected.latest(), Supervision::default(), open);
             }
             if let Some(depth) = depth {
-                let open = DepthView::factory(&shared);
+                let open = DepthView::factory(&shared, image_rate_hz);
                 graph.sink("depth viewer", depth.latest(), Supervision::default(), open);
             }
             // Opened on the viewer's own thread, which alone waits where nobody reads at the other end.

@@ -122,7 +122,7 @@ fn layout() -> Blueprint {
         plot("Confidence of the target", "plots/confidence").into(),
         plot("Objects at a look", "plots/objects").into(),
     ]);
-    let depth = Spatial2DView::new("Depth, near to far").with_origin(DEPTH);
+    let depth = Spatial2DView::new("Depth").with_origin(DEPTH);
     let left = Vertical::new([image.into(), depth.into(), plots.into()]).with_row_shares(vec![3.0, 2.0, 2.0]);
     Blueprint::new(Horizontal::new([left.into(), world.into()]).with_column_shares(vec![1.0, 1.0]))
         .with_auto_views(false)

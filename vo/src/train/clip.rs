@@ -119,13 +119,17 @@ impl Clip {
                 Ok(Some(frame)) => {
                     stamps.push(frame.stamp);
                     let sight = observer.as_mut().and_then(|observer| observer.look(&frame));
-                    doctor.iter_mut().for_each(|doctor| doctor.examine(&frame));
+                    if let Some(doctor) = &mut doctor {
+                        doctor.examine(&frame);
+                    }
                     clip.push(&frame, read, [height, width], sight)?;
                 }
                 Ok(None) => break,
                 Err(_) => {
                     clip.unread += 1;
-                    doctor.iter_mut().for_each(Doctor::miss_frame);
+                    if let Some(doctor) = &mut doctor {
+                        doctor.miss_frame();
+                    }
                 }
             }
             read += 1;

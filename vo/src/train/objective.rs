@@ -145,15 +145,14 @@ impl Views<'_> {
         let smoothness = match recipe.smoothness {
             Smoothness::SecondOrder => second_order_smoothness(&predicted),
             Smoothness::EdgeAware => {
-                edge_aware_smoothness(&mean_normalised(predicted.clone()), &self.image(target, factor))
+                edge_aware_smoothness(&mean_normalised(predicted), &self.image(target, factor))
             }
         };
         let smoothness = smoothness * (recipe.smoothness_weight / factor as f32);
         let guidance = match self.guide {
             Some(guide) => {
                 let known = guide.inverse_depths[target].clone();
-                let predicted = enlarged(predicted, known.dims());
-                sparse_depth_error(predicted, known) * recipe.guidance_weight
+                sparse_depth_error(enlarged(inverse_depth, known.dims()), known) * recipe.guidance_weight
             }
             None => zero(),
         };

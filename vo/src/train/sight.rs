@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use geometry::{Frame, Se3};
 use nalgebra::Vector3;
 
+use crate::median::median;
 use crate::{TrackingState, VisualOdometry, VoConfig};
 
 /// What odometry knows of a frame. Its unit is the median depth of all that it saw in the same map.
@@ -67,22 +68,18 @@ impl Observer {
 /// Gives each map of `sights` the unit that makes the median depth of its points 1; what saw no points is forgotten.
 pub(super) fn normalise<'a>(sights: impl Iterator<Item = &'a mut Option<Sight>>) {
     let mut sights: Vec<_> = sights.collect();
-    let mut seen: HashMap<u32, Vec<f32>> = HashMap::new();
+    let mut seen: HashMap<u32, Vec<f64>> = HashMap::new();
     for sight in sights.iter().filter_map(|sight| sight.as_ref()) {
-        seen.entry(sight.map).or_default().extend(sight.points.iter().map(|point| point[2]));
+        seen.entry(sight.map).or_default().extend(sight.points.iter().map(|point| f64::from(point[2])));
     }
-    let median = |mut values: Vec<f32>| {
-        values.sort_by(f32::total_cmp);
-        values.get(values.len() / 2).copied()
-    };
-    let units: HashMap<u32, f32> =
-        seen.into_iter().filter_map(|(map, values)| Some((map, median(values)?))).collect();
+    let units: HashMap<u32, f64> =
+        seen.into_iter().filter_map(|(map, values)| Some((map, median(values.into_iter())?))).collect();
     for place in &mut sights {
         let unit = place.as_ref().and_then(|sight| units.get(&sight.map));
         match (place.as_mut(), unit) {
             (Some(sight), Some(&unit)) => {
-                sight.points.iter_mut().for_each(|point| point[2] /= unit);
-                sight.world_from_camera.translation *= f64::from(unit);
+                sight.points.iter_mut().for_each(|point| point[2] /= unit as f32);
+                sight.world_from_camera.translation *= unit;
             }
             _ => **place = None,
         }

@@ -60,8 +60,8 @@ pub struct TrainConfig {
     pub recipe: Recipe,
     /// The least and the greatest inverse depth, in the networks' unit.
     pub inverse_depths: [f32; 2],
-    /// Means of the outputs of the pose network are in this unit, of the networks' length and of radians. Where it is far below a
-    /// usual motion (SfMLearner's is 0.01), turns take thousands of steps to be learnt.
+    /// Means of the outputs of the pose network are in this unit, of the networks' length and of radians: about a usual motion, so
+    /// that outputs need not grow far (SfMLearner's is 0.01).
     pub pose_unit: f32,
     /// Whether the focal length of each clip is learnt, beginning with that of its camera.
     pub learns_focal: bool,
@@ -499,6 +499,7 @@ impl Networks {
     }
 }
 
+/// What odometry knows, on `device`.
 fn guide(guide: &Guide, [height, width]: [usize; 2], device: &Device) -> GuideTensors {
     let count = guide.is_known.len();
     let table = |values: &Vec<f32>, columns: usize| -> Tensor<2> {
