@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+#[cfg(target_arch = "aarch64")]
+use super::arm::Dotprod;
 use super::lanes::{Lanes, WideLanes};
 use super::scalar::Scalar;
 #[cfg(target_arch = "x86_64")]
@@ -22,6 +24,8 @@ enum Unit {
     AvxVnni(AvxVnni),
     #[cfg(target_arch = "x86_64")]
     Avx512Vnni(Avx512Vnni),
+    #[cfg(target_arch = "aarch64")]
+    Dotprod(Dotprod),
 }
 
 /// Something to do with a vector unit.
@@ -51,7 +55,9 @@ impl Kernel {
             AvxVnni::detect().map(Unit::AvxVnni),
             Avx512Vnni::detect().map(Unit::Avx512Vnni),
         ];
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(target_arch = "aarch64")]
+        let vector = [Dotprod::detect().map(Unit::Dotprod)];
+        #[cfg(not(any(target_arch = "x86_64", target_arch = "aarch64")))]
         let vector: [Option<Unit>; 0] = [];
         std::iter::once(Self::SCALAR).chain(vector.into_iter().flatten().map(Self)).collect()
     }
@@ -71,6 +77,8 @@ impl Kernel {
             Unit::AvxVnni(_) => "avx-vnni",
             #[cfg(target_arch = "x86_64")]
             Unit::Avx512Vnni(_) => "avx512-vnni",
+            #[cfg(target_arch = "aarch64")]
+            Unit::Dotprod(_) => "arm-sdot",
         }
     }
 
@@ -105,6 +113,8 @@ impl Kernel {
             Unit::AvxVnni(lanes) => on(lanes, work),
             #[cfg(target_arch = "x86_64")]
             Unit::Avx512Vnni(lanes) => on(lanes, work),
+            #[cfg(target_arch = "aarch64")]
+            Unit::Dotprod(lanes) => on(lanes, work),
         }
     }
 }
@@ -150,5 +160,13 @@ mod tests {
         }
         let error = Kernel::from_str("abacus").unwrap_err().to_string();
         assert!(error.contains("scalar") && error.ends_with("found abacus"), "{error}");
+    }
+
+    /// Where emulation or a machine is set up to have one, all other tests would pass without it.
+    #[test]
+    fn the_expected_kernel_is_there() {
+        if let Ok(name) = std::env::var("KESTREL_EXPECT_KERNEL") {
+            assert_eq!(Kernel::best().name(), name);
+        }
     }
 }

@@ -36,6 +36,9 @@ pub(super) trait Lanes: Copy {
     /// then lie side by side without gaps, and a word may begin in one and end in the next.
     const DEPTH: usize;
 
+    /// What the kernel takes from activations before it multiplies them.
+    const ACTIVATION_OFFSET: i32 = 0;
+
     /// Runs `work` compiled for this vector unit.
     fn run<R>(self, work: impl FnOnce() -> R) -> R;
 

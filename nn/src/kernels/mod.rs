@@ -8,6 +8,9 @@
 //! once, in `gemm` (convolutions) and `depthwise`.
 
 mod add;
+#[cfg(target_arch = "aarch64")]
+#[expect(unsafe_code, reason = "vector instructions; each block says why it may use them")]
+mod arm;
 mod block;
 mod convolution;
 mod depthwise;

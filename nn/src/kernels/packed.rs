@@ -83,7 +83,14 @@ impl Packed {
         layer: &Layer<'_, P>,
     ) -> Result<Self, NnError> {
         let Layer { channels, segments, words, .. } = *layer;
-        let packed = Self::without_weights(layer)?;
+        let mut packed = Self::without_weights(layer)?;
+        for channel in 0..channels {
+            // As all that follows, this may wrap: only the whole sum is known to fit.
+            let sum =
+                layer.filter(channel).iter().map(|&weight| i32::from(weight)).fold(0, i32::wrapping_add);
+            let offset = &mut packed.offsets[channel / LANES][channel % LANES];
+            *offset = offset.wrapping_add(L::ACTIVATION_OFFSET.wrapping_mul(sum));
+        }
         let mut blocks = Vec::with_capacity(packed.panels() * segments * words);
         for panel in 0..packed.panels() {
             let filters: [&[i8]; LANES] = std::array::from_fn(|lane| {

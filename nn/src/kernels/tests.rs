@@ -208,6 +208,27 @@ fn windows_of_any_size_stride_and_padding_equal_their_definition() {
 }
 
 #[test]
+fn bands_of_large_images_fit_together() {
+    let mut rng = Rng::with_seed(6);
+    check_dense(&mut rng, ImageShape { height: 60, width: 3, channels: 201 }, Window::square(3, 1), 20);
+    check_dense(&mut rng, ImageShape { height: 71, width: 9, channels: 150 }, Window::square(3, 2), 9);
+}
+
+#[test]
+fn rows_of_any_width_and_number_of_channels_equal_their_definition() {
+    let mut rng = Rng::with_seed(7);
+    for width in 1..40 {
+        let output_channels = rng.usize(1..180);
+        check_dense(
+            &mut rng,
+            ImageShape { height: 2, width, channels: 3 },
+            Window::square(3, 1),
+            output_channels,
+        );
+    }
+}
+
+#[test]
 fn depthwise_convolutions_equal_their_definition() {
     let mut rng = Rng::with_seed(4);
     for _ in 0..100 {
@@ -219,6 +240,7 @@ fn depthwise_convolutions_equal_their_definition() {
             check_depthwise(&mut rng, input, window);
         }
     }
+    check_depthwise(&mut rng, ImageShape { height: 3, width: 4, channels: 133 }, Window::square(3, 1));
 }
 
 #[test]
