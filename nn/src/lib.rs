@@ -8,6 +8,7 @@ mod compare;
 mod cpu;
 mod error;
 mod float;
+mod float_kernels;
 pub mod kernels;
 mod metadata;
 mod network;

@@ -7,7 +7,7 @@ pub struct StepInfo<'a> {
     pub node: &'a str,
     /// What it computes, by the name that ONNX has for it.
     pub op: &'a str,
-    /// What carries it out: the kernel's name, or `tract` for nodes in float.
+    /// What carries it out: the kernel's name, or for nodes in float `f32`, our own convolution, or `tract`.
     pub kernel: &'static str,
     /// Multiplications of activations with weights, each with an addition. None where a layer has no weights.
     pub multiply_adds: u64,

@@ -181,6 +181,68 @@ fn plain_float_networks_run() {
     }
 }
 
+/// A layer in floats with random weights of shape `dims`, and a bias.
+fn float_layer(
+    b: &mut Builder,
+    op: &str,
+    input: &str,
+    dims: [i64; 4],
+    attributes: &[(&str, &[i64])],
+) -> String {
+    let count: i64 = dims.iter().product();
+    let mut rng = fastrand::Rng::with_seed(count as u64);
+    let weights: Vec<_> = (0..count).map(|_| rng.f32() - 0.5).collect();
+    let weights = b.floats(&dims, &weights);
+    let filters = if op == "Conv" { dims[0] } else { dims[1] };
+    let bias: Vec<_> = (0..filters).map(|filter| filter as f32 / 10.0 - 0.2).collect();
+    let bias = b.floats(&[filters], &bias);
+    b.node(op, &[input, &weights, &bias], attributes)
+}
+
+#[test]
+fn convolutions_in_floats_run_on_our_own_kernel_where_they_can() {
+    let mut b = Builder::new();
+    let padded = |padding: &'static [i64; 4], strides: &'static [i64; 2]| {
+        [("pads", &padding[..]), ("strides", &strides[..])]
+    };
+    let x = float_layer(&mut b, "Conv", "image", [9, 3, 7, 7], &padded(&[3; 4], &[2, 2]));
+    let x = b.node("Relu", &[&x], &[]);
+    let groups: [(&str, &[i64]); 3] = [("pads", &[1; 4]), ("strides", &[1, 1]), ("group", &[9])];
+    let y = float_layer(&mut b, "Conv", &x, [9, 1, 3, 3], &groups);
+    let [zero, six] = [0.0, 6.0].map(|value| b.floats(&[], &[value]));
+    let y = b.node("Clip", &[&y, &zero, &six], &[]);
+    let y = float_layer(&mut b, "Conv", &y, [9, 9, 1, 1], &[]);
+    let sum = b.node("Add", &[&x, &y], &[]);
+    let z = float_layer(&mut b, "ConvTranspose", &sum, [9, 5, 4, 4], &padded(&[1; 4], &[2, 2]));
+    let z = b.node("Elu", &[&z], &[]);
+    let odd: [(&str, &[i64]); 3] = [("pads", &[1; 4]), ("strides", &[2, 2]), ("output_padding", &[1, 1])];
+    let w = float_layer(&mut b, "ConvTranspose", &sum, [9, 4, 3, 3], &odd);
+    let lopsided = float_layer(&mut b, "Conv", &w, [2, 4, 3, 3], &padded(&[1, 1, 0, 0], &[1, 1]));
+    let w = b.node("Sigmoid", &[&w], &[]);
+    let strided = [("pads", &[1_i64; 4][..]), ("strides", &[2, 2]), ("group", &[5])];
+    let v = float_layer(&mut b, "Conv", &z, [5, 1, 3, 3], &strided);
+    let model = b.model(&[1, 3, SIDE, SIDE], &[&z, &w, &v, &lopsided]);
+    let expected = in_floats(&model, &SHAPE, &image());
+    for threads in [1, 3] {
+        let mut network =
+            Network::read(&bytes(&model), Kernel::best()).unwrap().with_threads(threads).unwrap();
+        for _ in 0..2 {
+            network.input(0).copy_from_slice(&image());
+            network.run().unwrap();
+        }
+        let kernels: Vec<_> = network.steps().map(|step| format!("{} {}", step.kernel, step.op)).collect();
+        assert_eq!(kernels.iter().filter(|step| *step == "f32 Conv").count(), 6, "{kernels:?}");
+        assert_eq!(network.plan().float_ops().count(), 12, "all nodes run in float");
+        for (index, expected) in expected.iter().enumerate() {
+            let found = network.output(index);
+            assert_eq!(found.len(), expected.len());
+            let worst = found.iter().zip(expected).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let largest = expected.iter().map(|value| value.abs()).fold(0.0, f32::max);
+            assert!(worst <= 1e-5 * largest.max(1.0), "output {index}: {worst} of {largest}");
+        }
+    }
+}
+
 #[test]
 fn broken_files_are_refused_wherever_they_end() {
     let whole = bytes(&every_layer(false));

@@ -3,10 +3,11 @@
 use std::ops::Range;
 
 use crate::error::NnError;
+use crate::float_kernels;
 use crate::kernels::{
     Convolution, ConvolutionSpec, Depthwise, DepthwiseSpec, ImageShape, Kernel, Output, Word,
 };
-use crate::plan::{ConvolutionLayer, Op};
+use crate::plan::{ConvolutionLayer, FloatConvolutionKind, FloatConvolutionLayer, Op};
 
 /// A convolution packed for a kernel.
 #[derive(Debug)]
@@ -84,4 +85,26 @@ fn depthwise(layer: &ConvolutionLayer) -> DepthwiseSpec<'_> {
         bias: &layer.bias,
         requantisation: &layer.requantisation,
     }
+}
+
+/// A convolution in floats, packed; `None` for steps that are none.
+pub(super) fn float_layer(op: &Op) -> Option<float_kernels::Convolution> {
+    let Op::ConvolveFloats { layer, .. } = op else { return None };
+    let FloatConvolutionLayer { input, filters, kernel, padding, stride, kind, .. } = **layer;
+    let (bias, function) = (layer.bias.clone(), layer.function);
+    Some(match kind {
+        FloatConvolutionKind::Depthwise => {
+            let of = float_kernels::Depthwise { input, kernel, stride };
+            float_kernels::Convolution::depthwise(of, layer.weights.clone(), bias, function)
+        }
+        FloatConvolutionKind::Dense => {
+            let of = float_kernels::Dense { input, filters, kernel, padding, stride };
+            float_kernels::Convolution::dense(of, &layer.weights, bias, function)
+        }
+        FloatConvolutionKind::Transposed { .. } => {
+            let (input, filters) = (layer.output(), input[1]);
+            let of = float_kernels::Dense { input, filters, kernel, padding, stride };
+            float_kernels::Convolution::transposed(of, &layer.weights, bias, function)
+        }
+    })
 }

@@ -1,16 +1,19 @@
 //! Plans carried out by this machine's processor.
 
+mod floats;
 mod layer;
 mod memory;
 
 use std::sync::Arc;
 
 use crate::error::NnError;
+use crate::float_kernels;
 use crate::kernels::{Kernel, Word, look_up, look_up_planes};
 use crate::plan::{FloatId, Op, Plan};
 use crate::step_info::StepInfo;
 use crate::workers::Workers;
-use layer::Layer;
+use floats::Floats;
+use layer::{Layer, float_layer};
 use memory::Memory;
 
 /// A plan with its parameters packed for one kernel, and the memory that it needs.
@@ -20,11 +23,13 @@ pub(crate) struct Executor {
     plan: Plan,
     /// One for each step; `None` where the step has nothing to pack.
     layers: Vec<Option<Layer>>,
+    /// One for each step; `None` where it is no convolution in floats.
+    float_layers: Vec<Option<float_kernels::Convolution>>,
     arena: Vec<u8>,
     workers: Arc<Workers>,
     /// One for each of the workers.
     scratch: Vec<Vec<Word>>,
-    floats: Vec<Vec<f32>>,
+    floats: Floats,
 }
 
 impl Executor {
@@ -45,10 +50,11 @@ impl Executor {
         let mut executor = Self {
             kernel,
             layers,
+            float_layers: plan.steps.iter().map(|step| float_layer(&step.op)).collect(),
             arena: vec![0; plan.arena],
             workers: Arc::new(Workers::single()),
             scratch: Vec::new(),
-            floats: plan.floats.iter().map(|shape| vec![0.0; shape.iter().product()]).collect(),
+            floats: Floats::new(&plan),
             plan,
         };
         executor.use_workers(Workers::single());
@@ -75,11 +81,11 @@ impl Executor {
     }
 
     pub(crate) fn floats(&self, id: FloatId) -> &[f32] {
-        &self.floats[id]
+        self.floats.get(id)
     }
 
     pub(crate) fn floats_mut(&mut self, id: FloatId) -> &mut [f32] {
-        &mut self.floats[id]
+        self.floats.get_mut(id)
     }
 
     /// Bytes that a run writes to: arena and scratch.
@@ -91,21 +97,25 @@ impl Executor {
     pub(crate) fn step_info(&self, index: usize) -> StepInfo<'_> {
         let step = &self.plan.steps[index];
         let buffers = step.op.reads().into_iter().chain(step.op.writes());
-        let floats = step.op.floats().into_iter().map(|id| size_of_val(&*self.floats[id]));
+        let floats = step.op.floats().into_iter().map(|id| self.floats.bytes(id));
         let parameter_bytes = match (&step.op, &self.layers[index]) {
             (Op::Float { model, .. }, _) => model.parameter_bytes(),
             (_, Some(layer)) => layer.bytes(),
-            (_, None) => 0,
+            (_, None) => self.float_layers[index].as_ref().map_or(0, |layer| layer.parameter_bytes()),
         };
-        let is_float = matches!(step.op, Op::Float { .. });
+        let kernel = match step.op {
+            Op::Float { .. } => "tract",
+            Op::ConvolveFloats { .. } => "f32",
+            _ => self.kernel.name(),
+        };
         StepInfo {
             node: &step.node,
             op: step.op.name(),
-            kernel: if is_float { "tract" } else { self.kernel.name() },
+            kernel,
             multiply_adds: step.op.multiply_adds(),
             parameter_bytes,
             activation_bytes: buffers.map(|id| self.plan.buffers[id].length).chain(floats).sum(),
-            is_float,
+            is_float: matches!(step.op, Op::Float { .. } | Op::ConvolveFloats { .. }),
         }
     }
 
@@ -129,20 +139,20 @@ impl Executor {
 
     /// Takes one step among the workers.
     fn take(&mut self, index: usize) -> Result<(), NnError> {
-        let Self { kernel, plan, layers, arena, scratch, floats, .. } = self;
+        let Self { kernel, plan, layers, float_layers, arena, scratch, floats, workers } = self;
         let kernel = *kernel;
         let memory = &mut Memory { plan, arena, scratch };
         match &plan.steps[index].op {
             Op::Quantise { input, output, channels, quantisation } => {
                 let output = memory.buffer_mut(*output);
-                quantisation.quantise_planes(kernel, *channels, &floats[*input], output)
+                quantisation.quantise_planes(kernel, *channels, floats.get(*input), output)
             }
             Op::Dequantise { input, output, channels, quantisation, function: None } => {
-                let (input, output) = (memory.buffer(*input), &mut floats[*output]);
+                let (input, output) = (memory.buffer(*input), floats.get_mut(*output));
                 quantisation.dequantise_planes(kernel, *channels, input, output)
             }
             Op::Dequantise { input, output, channels, function: Some(table), .. } => {
-                look_up_planes(*channels, memory.buffer(*input), table, &mut floats[*output])
+                look_up_planes(*channels, memory.buffer(*input), table, floats.get_mut(*output))
             }
             Op::Convolve { input, output, .. } | Op::ConvolveDepthwise { input, output, .. } => {
                 let Some(layer) = &layers[index] else { return Ok(()) };
@@ -186,10 +196,15 @@ impl Executor {
                     Ok(())
                 })
             }),
+            Op::ConvolveFloats { input, output, .. } => {
+                let Some(layer) = &mut float_layers[index] else { return Ok(()) };
+                floats.write(*input, *output, |input, output| layer.run(input, output, workers.threads()));
+                Ok(())
+            }
             Op::Float { inputs, outputs, model } => {
-                let results = model.run(inputs.iter().map(|&input| &*floats[input]))?;
+                let results = model.run(inputs.iter().map(|&input| floats.get(input)))?;
                 let mut outputs = outputs.iter().enumerate();
-                outputs.try_for_each(|(index, &output)| results.copy_to(index, &mut floats[output]))
+                outputs.try_for_each(|(index, &output)| results.copy_to(index, floats.get_mut(output)))
             }
         }
     }

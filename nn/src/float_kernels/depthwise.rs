@@ -1,11 +1,12 @@
-//! Convolutions of each channel by itself, and their gradients.
+//! Convolutions of each channel by itself.
 //!
 //! A plane is padded and split by the remainders of rows and columns under the stride, so that each weight of the filter
 //! reads one run of neighbouring values for the whole plane; a few values at the ends of rows are computed in vain.
 
 use rayon::prelude::*;
 
-use super::lanes::{dot, vectorized, weighted_sum};
+use super::function::After;
+use super::lanes::{copy_each, vectorized, weighted_sum};
 
 /// A depthwise convolution, padded by half its kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,19 +19,26 @@ pub(crate) struct Depthwise {
     pub(crate) stride: usize,
 }
 
+/// Memory that a plane is computed in.
+pub(super) struct Planes {
+    parts: Vec<f32>,
+    sums: Vec<f32>,
+    taps: Vec<(f32, usize)>,
+}
+
 /// Sizes of split planes.
 #[derive(Clone, Copy, Debug)]
-struct Split {
-    stride: usize,
-    kernel: usize,
-    height: usize,
-    width: usize,
-    out_height: usize,
-    out_width: usize,
+pub(crate) struct Split {
+    pub(crate) stride: usize,
+    pub(crate) kernel: usize,
+    pub(crate) height: usize,
+    pub(crate) width: usize,
+    pub(crate) out_height: usize,
+    pub(crate) out_width: usize,
     /// Values in a row of a part.
-    row: usize,
+    pub(crate) row: usize,
     /// Values in a part.
-    part: usize,
+    pub(crate) part: usize,
 }
 
 impl Depthwise {
@@ -40,69 +48,72 @@ impl Depthwise {
         [batch, channels, height.div_ceil(self.stride), width.div_ceil(self.stride)]
     }
 
-    /// The output for `input` and `filter`, `[channels, 1, kernel, kernel]`.
-    pub(crate) fn forward(&self, input: &[f32], filter: &[f32]) -> Vec<f32> {
+    /// The output for `input` and `filter`, `[channels, 1, kernel, kernel]`; the threads of the pool share the planes.
+    pub(crate) fn share(&self, input: &[f32], filter: &[f32], after: After<'_>, output: &mut [f32]) {
         let split = Split::new(self);
-        let mut output = vec![0.0; self.output().iter().product()];
-        let planes = output.par_chunks_mut(split.out_height * split.out_width);
-        let buffers = || (split.parts(), vec![0.0; split.run()]);
-        planes.enumerate().for_each_init(buffers, |(parts, sums), (plane, output)| {
-            vectorized(|| {
-                split.take(&input[plane * split.plane()..][..split.plane()], parts);
-                let taps = self.taps(filter, plane).map(|(weight, tap)| (weight, &parts[split.start(tap)..]));
-                weighted_sum(sums, &taps.collect::<Vec<_>>());
-                let rows = output.chunks_exact_mut(split.out_width);
-                rows.zip(sums.chunks(split.row)).for_each(|(to, from)| to.copy_from_slice(&from[..to.len()]));
-            });
-        });
-        output
+        let planes = output.par_chunks_mut(split.out_height * split.out_width).enumerate();
+        planes.for_each_init(
+            || self.planes(),
+            |planes, (plane, output)| {
+                vectorized(
+                    #[inline(always)]
+                    || self.plane(&split, plane, [input, filter], after, output, planes),
+                );
+            },
+        );
     }
 
-    /// The gradient of the input, from that of the output.
-    pub(crate) fn input_gradient(&self, gradient: &[f32], filter: &[f32]) -> Vec<f32> {
+    /// The same by this thread alone.
+    pub(super) fn run(
+        &self,
+        input: &[f32],
+        filter: &[f32],
+        after: After<'_>,
+        output: &mut [f32],
+        planes: &mut Planes,
+    ) {
         let split = Split::new(self);
-        let mut result = vec![0.0; self.input.iter().product()];
-        let reach = split.reach();
-        let buffers = || (split.parts(), vec![0.0; reach + split.part]);
-        let planes = result.par_chunks_mut(split.plane());
-        planes.enumerate().for_each_init(buffers, |(parts, spread), (plane, result)| {
-            vectorized(|| {
-                split.spread(split.of_output(gradient, plane), &mut spread[reach..]);
-                for (number, part) in parts.chunks_exact_mut(split.part).enumerate() {
-                    let taps = self.taps(filter, plane).filter(|(_, tap)| split.part_of(*tap) == number);
-                    let shifted = taps.map(|(weight, tap)| (weight, &spread[reach - split.offset(tap)..]));
-                    weighted_sum(part, &shifted.collect::<Vec<_>>());
+        vectorized(
+            #[inline(always)]
+            || {
+                for (plane, output) in output.chunks_mut(split.out_height * split.out_width).enumerate() {
+                    self.plane(&split, plane, [input, filter], after, output, planes);
                 }
-                split.give(parts, result);
-            });
-        });
-        result
+            },
+        );
     }
 
-    /// The gradient of the filter, from the input and the gradient of the output.
-    pub(crate) fn filter_gradient(&self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
+    /// Memory for one plane.
+    pub(super) fn planes(&self) -> Planes {
         let split = Split::new(self);
-        let [batch, channels, ..] = self.input;
-        let taps = self.kernel * self.kernel;
-        let mut result = vec![0.0; channels * taps];
-        let buffers = || (split.parts(), vec![0.0; split.run()]);
-        let filters = result.par_chunks_mut(taps).enumerate();
-        filters.for_each_init(buffers, |(parts, spread), (channel, filter)| {
-            for plane in (0..batch).map(|image| image * channels + channel) {
-                vectorized(|| {
-                    split.take(&input[plane * split.plane()..][..split.plane()], parts);
-                    split.spread(split.of_output(gradient, plane), spread);
-                    for (tap, weight) in filter.iter_mut().enumerate() {
-                        *weight += dot(spread, &parts[split.start(tap)..]);
-                    }
-                });
-            }
-        });
-        result
+        Planes { parts: split.parts(), sums: vec![0.0; split.run()], taps: Vec::new() }
+    }
+
+    #[inline(always)]
+    fn plane(
+        &self,
+        split: &Split,
+        plane: usize,
+        [input, filter]: [&[f32]; 2],
+        after: After<'_>,
+        output: &mut [f32],
+        Planes { parts, sums, taps }: &mut Planes,
+    ) {
+        split.take(&input[plane * split.plane()..][..split.plane()], parts);
+        taps.clear();
+        taps.extend(self.taps(filter, plane).map(|(weight, tap)| (weight, split.start(tap))));
+        weighted_sum(sums, parts, taps);
+        let rows = output.chunks_exact_mut(split.out_width);
+        rows.zip(sums.chunks(split.row)).for_each(|(to, from)| to.copy_from_slice(&from[..to.len()]));
+        after.apply(plane % self.input[1], output);
     }
 
     /// The weights that filter `plane`, with their numbers.
-    fn taps<'a>(&self, filter: &'a [f32], plane: usize) -> impl Iterator<Item = (f32, usize)> + 'a {
+    pub(crate) fn taps<'a>(
+        &self,
+        filter: &'a [f32],
+        plane: usize,
+    ) -> impl Iterator<Item = (f32, usize)> + 'a {
         let count = self.kernel * self.kernel;
         let channel = plane % self.input[1];
         filter[channel * count..][..count].iter().copied().zip(0..)
@@ -110,7 +121,7 @@ impl Depthwise {
 }
 
 impl Split {
-    fn new(of: &Depthwise) -> Self {
+    pub(crate) fn new(of: &Depthwise) -> Self {
         let Depthwise { input: [.., height, width], kernel, stride } = *of;
         let [.., out_height, out_width] = of.output();
         let beyond = (kernel - 1) / stride;
@@ -129,47 +140,37 @@ impl Split {
     }
 
     /// Values in a plane of the input.
-    fn plane(&self) -> usize {
+    pub(crate) fn plane(&self) -> usize {
         self.height * self.width
     }
 
     /// Values that are computed for a plane of the output.
-    fn run(&self) -> usize {
+    pub(crate) fn run(&self) -> usize {
         self.out_height * self.row
     }
 
-    fn parts(&self) -> Vec<f32> {
+    pub(crate) fn parts(&self) -> Vec<f32> {
         vec![0.0; self.stride * self.stride * self.part]
     }
 
     /// The part that a weight reads.
-    fn part_of(&self, tap: usize) -> usize {
+    pub(crate) fn part_of(&self, tap: usize) -> usize {
         let [y, x] = [tap / self.kernel, tap % self.kernel];
         (y % self.stride) * self.stride + x % self.stride
     }
 
     /// Where in its part a weight begins to read.
-    fn offset(&self, tap: usize) -> usize {
+    pub(crate) fn offset(&self, tap: usize) -> usize {
         let [y, x] = [tap / self.kernel, tap % self.kernel];
         (y / self.stride) * self.row + x / self.stride
     }
 
-    fn start(&self, tap: usize) -> usize {
+    pub(crate) fn start(&self, tap: usize) -> usize {
         self.part_of(tap) * self.part + self.offset(tap)
     }
 
-    /// The farthest that a weight reads ahead.
-    fn reach(&self) -> usize {
-        self.offset(self.kernel * self.kernel - 1)
-    }
-
-    fn of_output<'a>(&self, values: &'a [f32], plane: usize) -> &'a [f32] {
-        let size = self.out_height * self.out_width;
-        &values[plane * size..][..size]
-    }
-
     /// Where a row of the input lies in the parts, for each remainder of the columns: the first value, and the first column.
-    fn places(&self, y: usize) -> impl Iterator<Item = (usize, usize)> {
+    pub(crate) fn places(&self, y: usize) -> impl Iterator<Item = (usize, usize)> {
         let Self { stride, row, part, .. } = *self;
         let pad = self.kernel / 2;
         let y = y + pad;
@@ -181,96 +182,11 @@ impl Split {
 
     /// Splits a plane; the padding of `parts` is and stays zero.
     #[inline(always)]
-    fn take(&self, plane: &[f32], parts: &mut [f32]) {
+    pub(crate) fn take(&self, plane: &[f32], parts: &mut [f32]) {
         for (y, values) in plane.chunks_exact(self.width).enumerate() {
             for (place, x) in self.places(y) {
-                let values = values[x.min(self.width)..].iter().step_by(self.stride);
-                parts[place..].iter_mut().zip(values).for_each(|(to, &from)| *to = from);
+                copy_each(&values[x.min(self.width)..], self.stride, &mut parts[place..]);
             }
-        }
-    }
-
-    /// Puts the parts of a plane together.
-    #[inline(always)]
-    fn give(&self, parts: &[f32], plane: &mut [f32]) {
-        for (y, values) in plane.chunks_exact_mut(self.width).enumerate() {
-            for (place, x) in self.places(y) {
-                let values = values[x.min(self.width)..].iter_mut().step_by(self.stride);
-                values.zip(&parts[place..]).for_each(|(to, &from)| *to = from);
-            }
-        }
-    }
-
-    /// A plane of the output in rows as long as those of parts; what is between stays as it is.
-    #[inline(always)]
-    fn spread(&self, plane: &[f32], rows: &mut [f32]) {
-        let from = plane.chunks_exact(self.out_width);
-        rows.chunks_mut(self.row).zip(from).for_each(|(to, from)| to[..from.len()].copy_from_slice(from));
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn values(count: usize, seed: u64) -> Vec<f32> {
-        let mut random = fastrand::Rng::with_seed(seed);
-        (0..count).map(|_| random.f32() - 0.5).collect()
-    }
-
-    /// Calls `with` for all that meet: places of input, filter, output.
-    fn meetings(of: &Depthwise, mut with: impl FnMut(usize, usize, usize)) {
-        let [batch, channels, height, width] = of.input;
-        let [.., rows, columns] = of.output();
-        let pad = of.kernel / 2;
-        for plane in 0..batch * channels {
-            for (row, column) in (0..rows).flat_map(|row| (0..columns).map(move |column| (row, column))) {
-                for tap in 0..of.kernel * of.kernel {
-                    let y = (row * of.stride + tap / of.kernel).wrapping_sub(pad);
-                    let x = (column * of.stride + tap % of.kernel).wrapping_sub(pad);
-                    if y < height && x < width {
-                        let filter = plane % channels * of.kernel * of.kernel + tap;
-                        with(
-                            (plane * height + y) * width + x,
-                            filter,
-                            (plane * rows + row) * columns + column,
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn agrees_with_the_definition() {
-        for (kernel, stride, height, width) in [
-            (3, 1, 7, 7),
-            (3, 1, 12, 19),
-            (3, 2, 14, 16),
-            (3, 2, 9, 13),
-            (5, 1, 6, 40),
-            (5, 2, 11, 8),
-            (3, 2, 1, 1),
-        ] {
-            let of = Depthwise { input: [2, 3, height, width], kernel, stride };
-            let input = values(of.input.iter().product(), 1);
-            let filter = values(3 * kernel * kernel, 2);
-            let gradient = values(of.output().iter().product(), 3);
-            let mut output = vec![0.0; gradient.len()];
-            let (mut to_input, mut to_filter) = (vec![0.0; input.len()], vec![0.0; filter.len()]);
-            meetings(&of, |i, f, o| {
-                output[o] += input[i] * filter[f];
-                to_input[i] += gradient[o] * filter[f];
-                to_filter[f] += gradient[o] * input[i];
-            });
-            let close = |found: Vec<f32>, wanted: &[f32], what: &str| {
-                assert_eq!(found.len(), wanted.len());
-                let worst = found.iter().zip(wanted).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
-                assert!(worst < 1e-4, "{what} of {of:?}: {worst}");
-            };
-            close(of.forward(&input, &filter), &output, "output");
-            close(of.input_gradient(&gradient, &filter), &to_input, "gradient of input");
-            close(of.filter_gradient(&input, &gradient), &to_filter, "gradient of filter");
         }
     }
 }

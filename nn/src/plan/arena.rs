@@ -1,6 +1,8 @@
 //! Where buffers lie: those that are never needed at once share memory.
 
-use super::{Buffer, Step};
+use std::ops::RangeInclusive;
+
+use super::{Buffer, FloatId, Step};
 
 /// Buffers begin at multiples of a cache line.
 const ALIGNMENT: usize = 64;
@@ -23,6 +25,41 @@ pub(super) fn place(steps: &[Step], buffers: &mut [Buffer]) -> usize {
         placed.push(id);
     }
     buffers.iter().map(|&buffer| end(buffer)).max().unwrap_or(0)
+}
+
+/// Gives each tensor of floats, of so many values each, a place, one after the other the first that is free. Those `kept` have one
+/// of their own: what goes into a network and what comes out.
+pub(super) fn place_floats(
+    steps: &[Step],
+    lengths: &[usize],
+    kept: impl Iterator<Item = FloatId>,
+) -> Vec<usize> {
+    let mut lives: Vec<Option<RangeInclusive<usize>>> = vec![None; lengths.len()];
+    for (index, step) in steps.iter().enumerate() {
+        for id in step.op.floats() {
+            let first = lives[id].as_ref().map_or(index, |life| *life.start());
+            lives[id] = Some(first..=index);
+        }
+    }
+    kept.for_each(|id| lives[id] = Some(0..=usize::MAX));
+    let mut order: Vec<_> = (0..lengths.len()).collect();
+    order.sort_by_key(|&id| (std::cmp::Reverse(lengths[id]), id));
+    let mut residents: Vec<Vec<&RangeInclusive<usize>>> = Vec::new();
+    let mut places = vec![0; lengths.len()];
+    for id in order {
+        // What no step needs can lie anywhere.
+        let Some(life) = &lives[id] else { continue };
+        let is_free = |others: &Vec<&RangeInclusive<usize>>| {
+            others.iter().all(|other| life.end() < other.start() || other.end() < life.start())
+        };
+        let place = residents.iter().position(is_free).unwrap_or(residents.len());
+        if place == residents.len() {
+            residents.push(Vec::new());
+        }
+        residents[place].push(life);
+        places[id] = place;
+    }
+    places
 }
 
 /// The first and the last step that need a buffer.
@@ -71,6 +108,21 @@ mod tests {
     fn a_chain_needs_its_two_largest_neighbours() {
         let (steps, mut buffers) = chain(&[640, 128, 640, 64, 6400]);
         assert_eq!(place(&steps, &mut buffers), 6400 + 64);
+    }
+
+    #[test]
+    fn floats_share_places_where_they_are_never_needed_at_once() {
+        let step = |input, output| {
+            let quantisation = crate::kernels::Quantisation { scale: 1.0, zero_point: 0 };
+            let op = Op::Quantise { input, output, channels: 1, quantisation };
+            Step { node: String::new(), op }
+        };
+        let steps: Vec<_> = [0, 1, 2, 3, 1, 4].into_iter().map(|input| step(input, 0)).collect();
+        let places = place_floats(&steps, &[10, 20, 30, 5, 7], [0, 4].into_iter());
+        assert_eq!(places[2], places[3], "one after the other");
+        assert_ne!(places[1], places[2], "the second is needed before and after");
+        let shared = |id: usize| places.iter().filter(|&&place| place == places[id]).count();
+        assert_eq!([shared(0), shared(4)], [1, 1], "what goes in and comes out is kept");
     }
 
     #[test]

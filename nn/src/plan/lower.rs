@@ -26,18 +26,21 @@ pub(crate) fn lower(graph: &Graph) -> Result<Plan, NnError> {
         lowering.values.insert(port.name.clone(), Value::Float(float));
         (port.clone(), float)
     });
-    let inputs = inputs.collect();
+    let inputs: Vec<_> = inputs.collect();
     for index in 0..graph.nodes.len() {
         if !lowering.is_done[index] {
             lowering.node(index)?;
         }
     }
     lowering.run_pending()?;
-    let outputs = graph.outputs.iter().map(|name| lowering.output(name)).collect::<Result<_, _>>()?;
+    let outputs: Vec<_> = graph.outputs.iter().map(|name| lowering.output(name)).collect::<Result<_, _>>()?;
     let Lowering { mut steps, mut buffers, floats, .. } = lowering;
     in_place::write_parts_in_place(&mut steps, &buffers);
     let arena = arena::place(&steps, &mut buffers);
-    let plan = Plan { steps, buffers, arena, floats, inputs, outputs };
+    let lengths: Vec<_> = floats.iter().map(|shape| shape.iter().product()).collect();
+    let kept = inputs.iter().chain(&outputs).map(|&(_, id)| id);
+    let float_places = arena::place_floats(&steps, &lengths, kept);
+    let plan = Plan { steps, buffers, arena, floats, float_places, inputs, outputs };
     budget::check(&plan)?;
     Ok(plan)
 }
@@ -92,13 +95,15 @@ impl<'g> Lowering<'g> {
             "Identity" | "Dropout" => self.rename(node),
             _ => self.apply(node),
         };
-        if on_bytes.is_none() {
+        let is_done = on_bytes.is_some()
+            || (matches!(&*node.op_type, "Conv" | "ConvTranspose") && self.convolve_floats(node)?.is_some());
+        if !is_done {
             self.pending.push(index);
         }
         Ok(())
     }
 
-    fn is_pending(&self, tensor: Option<&String>) -> bool {
+    pub(super) fn is_pending(&self, tensor: Option<&String>) -> bool {
         let makes = |&index: &usize| self.graph.nodes[index].output.iter().any(|name| Some(name) == tensor);
         self.pending.iter().any(makes)
     }
@@ -122,11 +127,16 @@ impl<'g> Lowering<'g> {
         self.steps.push(Step { node: onnx::name(node).to_owned(), op });
     }
 
-    /// Names the bytes that a tail ends in, and passes over its nodes.
-    pub(super) fn finish(&mut self, tail: Tail, bytes: Bytes) {
-        for index in tail.nodes {
+    /// Takes nodes as done.
+    pub(super) fn pass_over(&mut self, nodes: Vec<usize>) {
+        for index in nodes {
             self.is_done[index] = true;
         }
+    }
+
+    /// Names the bytes that a tail ends in, and passes over its nodes.
+    pub(super) fn finish(&mut self, tail: Tail, bytes: Bytes) {
+        self.pass_over(tail.nodes);
         self.values.insert(tail.output, Value::Bytes(bytes));
     }
 
@@ -143,9 +153,14 @@ impl<'g> Lowering<'g> {
         }
     }
 
-    fn new_float(&mut self, shape: Vec<usize>) -> FloatId {
+    pub(super) fn new_float(&mut self, shape: Vec<usize>) -> FloatId {
         self.floats.push(shape);
         self.floats.len() - 1
+    }
+
+    /// The shape of a tensor of floats.
+    pub(super) fn float_shape(&self, float: FloatId) -> &[usize] {
+        &self.floats[float]
     }
 
     /// Bytes of floats, or of bytes in another scale.
@@ -240,7 +255,7 @@ impl<'g> Lowering<'g> {
     ///
     /// # Errors
     /// [`NnError::Node`] with the first of them that can't be run.
-    fn run_pending(&mut self) -> Result<(), NnError> {
+    pub(super) fn run_pending(&mut self) -> Result<(), NnError> {
         let pending = std::mem::take(&mut self.pending);
         match self.in_float(&pending) {
             Err(_) if pending.len() > 1 => pending.iter().try_for_each(|&index| self.in_float(&[index])),

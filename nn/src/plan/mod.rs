@@ -3,6 +3,7 @@
 mod arena;
 mod budget;
 mod convolutions;
+mod floats;
 mod images;
 mod in_place;
 mod layers;
@@ -13,6 +14,7 @@ mod value;
 
 use std::ops::Range;
 
+use crate::architecture::Activation;
 use crate::float::FloatNode;
 use crate::kernels::{
     Addition, AveragePool, ImageShape, Interpolation, MaxPool, Quantisation, Requantisation, Selection,
@@ -38,6 +40,8 @@ pub struct Plan {
     pub arena: usize,
     /// Shapes of the tensors of floats.
     pub floats: Vec<Vec<usize>>,
+    /// Where each of them lies: those in one place are never needed at once.
+    pub float_places: Vec<usize>,
     /// What goes in, and where.
     pub inputs: Vec<(Port, FloatId)>,
     /// What comes out, and from where.
@@ -95,6 +99,7 @@ impl Step {
     fn float_nodes(&self) -> &[FloatNode] {
         match &self.op {
             Op::Float { model, .. } => model.nodes(),
+            Op::ConvolveFloats { layer, .. } => &layer.nodes,
             _ => &[],
         }
     }
@@ -208,7 +213,16 @@ pub enum Op {
         /// How many times each part contributes a run of its bytes.
         runs: usize,
     },
-    /// Nodes that have no quantised form here, in floats.
+    /// A convolution in floats, with the function behind it.
+    ConvolveFloats {
+        /// `[batch, channels, height, width]`.
+        input: FloatId,
+        /// The same.
+        output: FloatId,
+        /// Its parameters.
+        layer: Box<FloatConvolutionLayer>,
+    },
+    /// Nodes that have no form here, in floats.
     Float {
         /// Its inputs, constants left out.
         inputs: Vec<FloatId>,
@@ -240,6 +254,68 @@ pub struct ConvolutionLayer {
     pub multiply_adds: u64,
 }
 
+/// Parameters of a convolution in floats.
+#[derive(Clone, Debug)]
+pub struct FloatConvolutionLayer {
+    /// `[batch, channels, height, width]` of what goes in.
+    pub input: [usize; 4],
+    /// Channels of what comes out.
+    pub filters: usize,
+    /// Height and width of the kernel.
+    pub kernel: usize,
+    /// Zeros around what a dense one reads; half the kernel for depthwise ones.
+    pub padding: usize,
+    /// Step between windows.
+    pub stride: usize,
+    /// What each filter reads and writes.
+    pub kind: FloatConvolutionKind,
+    /// `[filters, channels, kernel, kernel]`, with one channel for depthwise ones; `[channels, filters, kernel, kernel]` for
+    /// transposed ones.
+    pub weights: Vec<f32>,
+    /// One per filter, or none at all.
+    pub bias: Vec<f32>,
+    /// What is done to each value that comes out.
+    pub function: Option<Activation>,
+    /// The nodes that it stands for.
+    pub nodes: Vec<FloatNode>,
+}
+
+/// Kinds of convolutions in floats.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FloatConvolutionKind {
+    /// Each filter reads all channels.
+    Dense,
+    /// Each filter reads its own channel alone.
+    Depthwise,
+    /// What comes out is what a dense one would have read.
+    Transposed {
+        /// Height and width of it.
+        size: [usize; 2],
+    },
+}
+
+impl FloatConvolutionLayer {
+    /// `[batch, channels, height, width]` of what comes out.
+    pub fn output(&self) -> [usize; 4] {
+        let [batch, _, height, width] = self.input;
+        let [height, width] = match self.kind {
+            FloatConvolutionKind::Transposed { size } => size,
+            _ => [height, width]
+                .map(|length| (length + 2 * self.padding).saturating_sub(self.kernel) / self.stride + 1),
+        };
+        [batch, self.filters, height, width]
+    }
+
+    /// Multiplications with an addition each.
+    pub fn multiply_adds(&self) -> u64 {
+        let [batch, _, height, width] = match self.kind {
+            FloatConvolutionKind::Transposed { .. } => self.input,
+            _ => self.output(),
+        };
+        (self.weights.len() * batch * height * width) as u64
+    }
+}
+
 /// A tensor that is part of a concatenation.
 #[derive(Clone, Debug)]
 pub struct Part {
@@ -257,7 +333,7 @@ impl Op {
         match self {
             Self::Quantise { .. } => "QuantizeLinear",
             Self::Dequantise { .. } => "DequantizeLinear",
-            Self::Convolve { .. } | Self::ConvolveDepthwise { .. } => "Conv",
+            Self::Convolve { .. } | Self::ConvolveDepthwise { .. } | Self::ConvolveFloats { .. } => "Conv",
             Self::MaxPool { .. } => "MaxPool",
             Self::AveragePool { .. } => "AveragePool",
             Self::Select { .. } | Self::Interpolate { .. } => "Resize",
@@ -272,6 +348,7 @@ impl Op {
     pub fn multiply_adds(&self) -> u64 {
         match self {
             Self::Convolve { layer, .. } | Self::ConvolveDepthwise { layer, .. } => layer.multiply_adds,
+            Self::ConvolveFloats { layer, .. } => layer.multiply_adds(),
             Self::Float { model, .. } => model.multiply_adds(),
             _ => 0,
         }
@@ -282,6 +359,7 @@ impl Op {
         match self {
             Self::Quantise { input, .. } => vec![*input],
             Self::Dequantise { output, .. } => vec![*output],
+            Self::ConvolveFloats { input, output, .. } => vec![*input, *output],
             Self::Float { inputs, outputs, .. } => inputs.iter().chain(outputs).copied().collect(),
             _ => Vec::new(),
         }
@@ -304,7 +382,7 @@ impl Op {
     /// The buffers that a step reads.
     pub fn reads(&self) -> Vec<BufferId> {
         match self {
-            Self::Quantise { .. } | Self::Float { .. } => Vec::new(),
+            Self::Quantise { .. } | Self::ConvolveFloats { .. } | Self::Float { .. } => Vec::new(),
             Self::Dequantise { input, .. }
             | Self::Convolve { input, .. }
             | Self::ConvolveDepthwise { input, .. }
@@ -321,7 +399,7 @@ impl Op {
     /// The buffer that a step writes.
     pub fn writes(&self) -> Option<BufferId> {
         match self {
-            Self::Dequantise { .. } | Self::Float { .. } => None,
+            Self::Dequantise { .. } | Self::ConvolveFloats { .. } | Self::Float { .. } => None,
             Self::Convolve { output, .. }
             | Self::ConvolveDepthwise { output, .. }
             | Self::MaxPool { output, .. }

@@ -1,22 +1,24 @@
 //! Rows of an image laid out so that windows read them in runs.
 
+use super::super::lanes::copy_each;
+
 /// A few rows of all channels of an image, with zeros around them. Rows and columns are parted by their remainders under
 /// the step between windows, so that what a tap of a filter meets at one result after the other, row after row, is a run
 /// of neighbouring values; the results at the ends of rows are computed in vain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Band {
+pub(crate) struct Band {
     /// Channels, height and width of the image.
-    pub(super) image: [usize; 3],
+    pub(crate) image: [usize; 3],
     /// From window to window, in rows and columns of the image.
-    pub(super) step: usize,
+    pub(crate) step: usize,
     /// Zeros before the first row and the first column.
-    pub(super) lead: usize,
+    pub(crate) lead: usize,
     /// Results in a row.
-    pub(super) columns: usize,
+    pub(crate) columns: usize,
     /// How many values more than results windows meet in a row, and rows likewise.
-    pub(super) reach: usize,
+    pub(crate) reach: usize,
     /// Rows of results for which there is room.
-    pub(super) rows: usize,
+    pub(crate) rows: usize,
 }
 
 /// Values that may be read behind the last result of a run.
@@ -24,39 +26,39 @@ pub(super) const OVERRUN: usize = 64;
 
 impl Band {
     /// Values between a result and the one below it.
-    pub(super) fn pitch(&self) -> usize {
+    pub(crate) fn pitch(&self) -> usize {
         self.columns + self.reach
     }
 
     /// Results of `rows` rows, those in vain between them included.
-    pub(super) fn run(&self, rows: usize) -> usize {
+    pub(crate) fn run(&self, rows: usize) -> usize {
         (rows * self.pitch()).saturating_sub(self.reach)
     }
 
     /// Values of a channel.
-    pub(super) fn channel(&self) -> usize {
+    pub(crate) fn channel(&self) -> usize {
         self.step * self.step * self.part()
     }
 
     /// Values of all channels.
-    pub(super) fn size(&self) -> usize {
+    pub(crate) fn size(&self) -> usize {
         self.image[0] * self.channel()
     }
 
     /// Room for all of it, and for [`OVERRUN`].
-    pub(super) fn buffer(&self) -> Vec<f32> {
+    pub(crate) fn buffer(&self) -> Vec<f32> {
         vec![0.0; self.size() + OVERRUN]
     }
 
     /// Where in a channel the run begins that a tap meets.
-    pub(super) fn offset(&self, [y, x]: [usize; 2]) -> usize {
+    pub(crate) fn offset(&self, [y, x]: [usize; 2]) -> usize {
         let part = y % self.step * self.step + x % self.step;
         part * self.part() + y / self.step * self.pitch() + x / self.step
     }
 
     /// Takes what the rows of results from `first` on meet in `image`, into a buffer made for this band.
     #[inline(always)]
-    pub(super) fn fill(&self, image: &[f32], first: usize, buffer: &mut [f32]) {
+    pub(crate) fn fill(&self, image: &[f32], first: usize, buffer: &mut [f32]) {
         let [_, height, width] = self.image;
         let planes = image.chunks_exact(height * width);
         for (plane, channel) in planes.zip(buffer.chunks_exact_mut(self.channel())) {
@@ -81,11 +83,9 @@ impl Band {
         let skipped = lead.saturating_sub(beside).div_ceil(step);
         match values {
             [] => to.fill(0.0),
-            values if step == 1 => to[skipped..][..values.len()].copy_from_slice(values),
             values => {
                 let first = skipped * step + beside - lead;
-                let values = values[first.min(values.len())..].iter().step_by(step);
-                to[skipped..].iter_mut().zip(values).for_each(|(to, &from)| *to = from);
+                copy_each(&values[first.min(values.len())..], step, &mut to[skipped..]);
             }
         }
     }

@@ -2,11 +2,8 @@
 
 use pulp::Simd;
 
-/// Results that are computed together: of this many filters,
+/// Filters whose results are computed together.
 pub(super) const FILTERS: usize = 4;
-/// and this many vectors of neighbouring pixels. With them, 12 sums, 3 vectors of the image and a weight are in the 16
-/// registers of AVX2.
-const VECTORS: usize = 3;
 
 /// What taps of filters read: runs that begin at `offsets` in each channel.
 #[derive(Clone, Copy, Debug)]
@@ -23,16 +20,38 @@ pub(super) struct Runs<'a> {
 /// `sums` over the number of filters, with room for a few more than `run`. `weights`: `[channels, taps, filters]`.
 #[inline(always)]
 pub(super) fn correlate<S: Simd>(simd: S, runs: Runs<'_>, weights: &[f32], run: usize, sums: &mut [f32]) {
-    let wide = VECTORS * S::F32_LANES;
-    let whole = run / wide * wide;
-    for start in (0..whole).step_by(wide) {
-        tile::<S, VECTORS>(simd, runs, weights, start, sums);
+    if S::REGISTER_COUNT >= 32 {
+        // 24 sums, 6 vectors of the image and a weight.
+        correlate_by::<S, 6>(simd, runs, weights, run, sums);
+    } else {
+        // 12 sums, 3 vectors of the image and a weight in 16 registers.
+        correlate_by::<S, 3>(simd, runs, weights, run, sums);
     }
-    match (run - whole).div_ceil(S::F32_LANES) {
-        0 => {}
-        1 => tile::<S, 1>(simd, runs, weights, whole, sums),
-        2 => tile::<S, 2>(simd, runs, weights, whole, sums),
-        _ => tile::<S, VECTORS>(simd, runs, weights, whole, sums),
+}
+
+/// With tiles of at most `V` vectors.
+#[inline(always)]
+fn correlate_by<S: Simd, const V: usize>(
+    simd: S,
+    runs: Runs<'_>,
+    weights: &[f32],
+    run: usize,
+    sums: &mut [f32],
+) {
+    let (mut start, mut left) = (0, run.div_ceil(S::F32_LANES));
+    while left > 0 {
+        // The last tiles are about as wide as the others: a narrow one waits for its sums.
+        let width = if left >= 4 * V { V } else { left.div_ceil(left.div_ceil(V)) };
+        match width {
+            1 => tile::<S, 1>(simd, runs, weights, start, sums),
+            2 => tile::<S, 2>(simd, runs, weights, start, sums),
+            3 => tile::<S, 3>(simd, runs, weights, start, sums),
+            4 => tile::<S, 4>(simd, runs, weights, start, sums),
+            5 => tile::<S, 5>(simd, runs, weights, start, sums),
+            _ => tile::<S, V>(simd, runs, weights, start, sums),
+        }
+        left -= width;
+        start += width * S::F32_LANES;
     }
 }
 
@@ -57,70 +76,5 @@ fn tile<S: Simd, const V: usize>(simd: S, runs: Runs<'_>, weights: &[f32], start
     for (sums, tile) in sums.chunks_exact_mut(pitch).zip(tile) {
         let sums = S::as_mut_simd_f32s(&mut sums[start..][..V * S::F32_LANES]).0;
         sums.iter_mut().zip(tile).for_each(|(to, from)| *to = from);
-    }
-}
-
-/// Rows of results, and what windows meet at them.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Products<'a> {
-    /// Bands of images.
-    pub(super) values: &'a [f32],
-    /// Where in `values` each row of results begins.
-    pub(super) rows: &'a [usize],
-    /// How much farther each tap reads, of all channels.
-    pub(super) offsets: &'a [usize],
-}
-
-/// Filters whose sums of products are made together where there are `filters`.
-#[inline(always)]
-pub(super) fn block<S: Simd>(filters: usize) -> usize {
-    if filters > S::F32_LANES { 2 * S::F32_LANES } else { S::F32_LANES }
-}
-
-/// Adds to `sums`, `[taps, block]`, the products of what taps meet with `gradients`, `[rows, columns, block]`.
-#[inline(always)]
-pub(super) fn add_products<S: Simd>(
-    simd: S,
-    of: Products<'_>,
-    gradients: &[f32],
-    block: usize,
-    sums: &mut [f32],
-) {
-    if block > S::F32_LANES {
-        add_products_of::<S, 6, 2>(simd, of, gradients, sums);
-    } else {
-        add_products_of::<S, 12, 1>(simd, of, gradients, sums);
-    }
-}
-
-/// With 12 sums in registers, of `T` taps with `V` vectors of filters.
-#[inline(always)]
-fn add_products_of<S: Simd, const T: usize, const V: usize>(
-    simd: S,
-    of: Products<'_>,
-    gradients: &[f32],
-    sums: &mut [f32],
-) {
-    let gradients = S::as_simd_f32s(gradients).0.as_chunks::<V>().0;
-    let columns = gradients.len() / of.rows.len();
-    let groups = S::as_mut_simd_f32s(sums).0.as_chunks_mut::<V>().0.chunks_mut(T);
-    for (sums, offsets) in groups.zip(of.offsets.chunks(T)) {
-        // The last taps may be fewer: the first is computed in their place, for nothing.
-        let offsets: [usize; T] = std::array::from_fn(|tap| *offsets.get(tap).unwrap_or(&offsets[0]));
-        let mut tile = [[simd.splat_f32s(0.0); V]; T];
-        for (&start, gradients) in of.rows.iter().zip(gradients.chunks_exact(columns)) {
-            let values = offsets.map(|offset| &of.values[start + offset..][..columns]);
-            for (column, gradients) in gradients.iter().enumerate() {
-                for (sums, values) in tile.iter_mut().zip(values) {
-                    let value = simd.splat_f32s(values[column]);
-                    for (sum, &gradient) in sums.iter_mut().zip(gradients) {
-                        *sum = simd.mul_add_e_f32s(value, gradient, *sum);
-                    }
-                }
-            }
-        }
-        for (sums, tile) in sums.iter_mut().zip(tile) {
-            sums.iter_mut().zip(tile).for_each(|(sum, tile)| *sum = simd.add_f32s(*sum, tile));
-        }
     }
 }

@@ -6,23 +6,25 @@
 //! whatever the number of threads.
 
 mod band;
-mod filter_gradient;
 mod kernel;
 mod plan;
 
-use plan::{After, Plan};
+#[cfg(feature = "train")]
+pub(crate) use band::Band;
+pub(super) use plan::Buffers;
+pub(crate) use plan::Plan;
 
-use crate::architecture::Activation;
-
-/// A convolution over all channels, padded by half its kernel.
+/// A convolution over all channels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Dense {
     /// `[batch, channels, height, width]` of what goes in.
     pub(crate) input: [usize; 4],
     /// Channels of what comes out.
     pub(crate) filters: usize,
-    /// Height and width of the kernel: an odd number.
+    /// Height and width of the kernel.
     pub(crate) kernel: usize,
+    /// Zeros around the input.
+    pub(crate) padding: usize,
     /// Step between windows.
     pub(crate) stride: usize,
 }
@@ -31,44 +33,16 @@ impl Dense {
     /// `[batch, channels, height, width]` of what comes out.
     pub(crate) fn output(&self) -> [usize; 4] {
         let [batch, _, height, width] = self.input;
-        [batch, self.filters, height.div_ceil(self.stride), width.div_ceil(self.stride)]
+        let places = |length: usize| (length + 2 * self.padding - self.kernel) / self.stride + 1;
+        [batch, self.filters, places(height), places(width)]
     }
 
-    /// The output for `input` and `filter`, `[filters, channels, kernel, kernel]`: `bias` is added to each channel, where
-    /// there is one, then `function` applied.
-    pub(crate) fn forward(
+    /// The taps between a channel of the output and one of the input, in `[filters, channels, kernel, kernel]`.
+    pub(crate) fn weights<'a>(
         &self,
-        input: &[f32],
-        filter: &[f32],
-        bias: &[f32],
-        function: Option<Activation>,
-    ) -> Vec<f32> {
-        let [_, channels, ..] = self.input;
-        let taps = self.kernel * self.kernel;
-        let weights = |out: usize, read: usize| &filter[(out * channels + read) * taps..][..taps];
-        Plan::forward(self).carry_out(input, weights, After { bias, function })
-    }
-
-    /// The gradient of the input, from that of the output; it is known as a transposed convolution too. `bias` is added to
-    /// each channel, where there is one, then `function` applied.
-    pub(crate) fn transposed(
-        &self,
-        gradient: &[f32],
-        filter: &[f32],
-        bias: &[f32],
-        function: Option<Activation>,
-    ) -> Vec<f32> {
-        let [_, channels, ..] = self.input;
-        let taps = self.kernel * self.kernel;
-        let weights = |out: usize, read: usize| &filter[(read * channels + out) * taps..][..taps];
-        Plan::transposed(self).carry_out(gradient, weights, After { bias, function })
-    }
-
-    /// The gradient of the filter, from the input and the gradient of the output.
-    pub(crate) fn filter_gradient(&self, input: &[f32], gradient: &[f32]) -> Vec<f32> {
-        filter_gradient::of(self, input, gradient)
+        filter: &'a [f32],
+    ) -> impl Fn(usize, usize) -> &'a [f32] + Sync + use<'a> {
+        let (channels, taps) = (self.input[1], self.kernel * self.kernel);
+        move |out, read| &filter[(out * channels + read) * taps..][..taps]
     }
 }
-
-#[cfg(test)]
-mod tests;

@@ -3,18 +3,17 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::super::function;
+use super::super::function::After;
 use super::Dense;
 use super::band::{Band, OVERRUN};
 use super::kernel::{FILTERS, Runs, correlate};
-use crate::architecture::Activation;
 
 /// Values of a band, so that it stays in the second cache of a core.
 const BAND: usize = 48 << 10;
 
 /// What is computed of each image: every result is a sum over all channels of a band.
 #[derive(Clone, Debug)]
-pub(super) struct Plan {
+pub(crate) struct Plan {
     band: Band,
     phases: Vec<Phase>,
     /// `[channels, height, width]` of what is computed.
@@ -36,27 +35,29 @@ struct Phase {
     offsets: Vec<usize>,
 }
 
-/// The rows that a convolution reads.
-pub(super) fn forward_band(of: &Dense) -> Band {
-    let Dense { input: [_, channels, height, width], kernel, stride, .. } = *of;
-    let [.., rows, columns] = of.output();
-    let reach = (kernel - 1) / stride;
-    let band =
-        Band { image: [channels, height, width], step: stride, lead: kernel / 2, columns, reach, rows: 1 };
-    with_rows(band, rows)
-}
+impl Band {
+    /// The rows that a convolution reads.
+    pub(crate) fn forward(of: &Dense) -> Self {
+        let Dense { input: [_, channels, height, width], kernel, padding, stride, .. } = *of;
+        let [.., rows, columns] = of.output();
+        let reach = (kernel - 1) / stride;
+        let band =
+            Self { image: [channels, height, width], step: stride, lead: padding, columns, reach, rows: 1 };
+        band.with_rows(rows)
+    }
 
-/// As many rows as there is room for, and about as many in each band of `height`.
-fn with_rows(band: Band, height: usize) -> Band {
-    let row = band.image[0] * band.step * band.step * band.pitch();
-    let most = (BAND / row).saturating_sub(band.reach).max(1);
-    Band { rows: height.div_ceil(height.div_ceil(most)), ..band }
+    /// As many rows as there is room for, and about as many in each band of `height`.
+    fn with_rows(self, height: usize) -> Self {
+        let row = self.image[0] * self.step * self.step * self.pitch();
+        let most = (BAND / row).saturating_sub(self.reach).max(1);
+        Self { rows: height.div_ceil(height.div_ceil(most)), ..self }
+    }
 }
 
 impl Plan {
     /// The output of a convolution, from its input.
-    pub(super) fn forward(of: &Dense) -> Self {
-        let band = forward_band(of);
+    pub(crate) fn forward(of: &Dense) -> Self {
+        let band = Band::forward(of);
         let [_, filters, height, width] = of.output();
         let taps = of.kernel * of.kernel;
         let offsets = (0..taps).map(|tap| band.offset([tap / of.kernel, tap % of.kernel])).collect();
@@ -65,24 +66,20 @@ impl Plan {
     }
 
     /// The gradient of its input, from that of its output.
-    pub(super) fn transposed(of: &Dense) -> Self {
-        let Dense { input: [_, channels, height, width], filters, kernel, stride } = *of;
+    pub(crate) fn transposed(of: &Dense) -> Self {
+        let Dense { input: [_, channels, height, width], filters, kernel, padding: pad, stride } = *of;
         let [.., rows, columns] = of.output();
-        let pad = kernel / 2;
-        let lead = pad / stride;
-        let band = Band {
-            image: [filters, rows, columns],
-            step: 1,
-            lead,
-            columns,
-            reach: lead + pad.div_ceil(stride),
-            rows: 1,
-        };
-        let band = with_rows(band, rows);
-        // Pixel `stride * i + first` was met by tap `(first + pad) % stride + stride * q` of window `i + (first + pad) / stride - q`.
+        // The first and the last window that pixels at each remainder met, counted from their own.
+        let ahead = |first: usize| (first + pad) / stride;
+        let taps = |first: usize| (kernel - (first + pad) % stride).div_ceil(stride);
+        let lead = (0..stride).map(|first| (taps(first) - 1).saturating_sub(ahead(first))).max().unwrap_or(0);
+        let reach = lead + (0..stride).map(ahead).max().unwrap_or(0);
+        let band = Band { image: [filters, rows, columns], step: 1, lead, columns, reach, rows: 1 };
+        let band = band.with_rows(rows);
+        // Pixel `stride * i + first` was met by tap `(first + pad) % stride + stride * q` of window `i + ahead - q`.
         let met = |first: usize| {
             let taps = ((first + pad) % stride..kernel).step_by(stride).enumerate();
-            taps.map(move |(q, tap)| (tap, lead + (first + pad) / stride - q))
+            taps.map(move |(q, tap)| (tap, lead + ahead(first) - q))
         };
         let phase = |[row, column]: [usize; 2]| {
             let pairs = met(row).flat_map(|y| met(column).map(move |x| (y, x)));
@@ -96,22 +93,59 @@ impl Plan {
 
     /// Computes it for all images in `source`. `weights` gives the taps between a channel of the output and one of the
     /// source.
-    pub(super) fn carry_out<'a>(
+    #[cfg(feature = "train")]
+    pub(crate) fn carry_out<'a>(
         &self,
         source: &[f32],
         weights: impl Fn(usize, usize) -> &'a [f32] + Sync,
         after: After<'_>,
     ) -> Vec<f32> {
+        let images = source.len() / self.band.image.iter().product::<usize>();
+        let mut output = vec![0.0; images * self.output.iter().product::<usize>()];
+        self.share(source, &self.packed(weights), after, &mut output);
+        output
+    }
+
+    /// Computes it for all images in `source`, with weights that were [packed](Self::packed); the threads of the pool share
+    /// the bands.
+    pub(crate) fn share(&self, source: &[f32], weights: &[f32], after: After<'_>, output: &mut [f32]) {
+        let tasks = self.tasks(source, output);
+        tasks.into_par_iter().for_each_init(
+            || self.buffers(),
+            |buffers, task| {
+                pulp::Arch::new().dispatch(Work { plan: self, task, weights, after, buffers });
+            },
+        );
+    }
+
+    /// The same by this thread alone.
+    pub(crate) fn run(
+        &self,
+        source: &[f32],
+        weights: &[f32],
+        after: After<'_>,
+        output: &mut [f32],
+        buffers: &mut Buffers,
+    ) {
+        for task in self.tasks(source, output) {
+            pulp::Arch::new().dispatch(Work { plan: self, task, weights, after, buffers });
+        }
+    }
+
+    /// Memory for one band.
+    pub(crate) fn buffers(&self) -> Buffers {
+        Buffers { band: self.band.buffer(), sums: Vec::new() }
+    }
+
+    /// The bands of all images, with the rows that are made of them.
+    fn tasks<'a>(&self, source: &'a [f32], output: &'a mut [f32]) -> Vec<Task<'a>> {
         let [channels, height, width] = self.output;
         let plane = height * width;
-        let weights = self.packed(weights);
-        let of_image: usize = self.band.image.iter().product();
-        let images = source.chunks_exact(of_image);
-        let mut output = vec![0.0; images.len() * channels * plane];
+        let images = source.chunks_exact(self.band.image.iter().product());
         let rows = self.band.rows * self.spread;
         let bands = height.div_ceil(rows);
         let tasks = images.flat_map(|image| (0..bands).map(move |band| (image, band * self.band.rows)));
-        let mut tasks: Vec<Task<'_>> =
+        let mut tasks: Vec<Task<'a>> =
             tasks.map(|(image, first)| Task { image, first, output: Vec::with_capacity(channels) }).collect();
         for (image, planes) in output.chunks_exact_mut(channels * plane).enumerate() {
             for plane in planes.chunks_exact_mut(plane) {
@@ -119,16 +153,12 @@ impl Plan {
                 parts.zip(&mut tasks[image * bands..]).for_each(|(part, task)| task.output.push(part));
             }
         }
-        let buffers = || Buffers { band: self.band.buffer(), sums: Vec::new() };
-        tasks.into_par_iter().for_each_init(buffers, |buffers, task| {
-            pulp::Arch::new().dispatch(Work { plan: self, task, weights: &weights, after, buffers });
-        });
-        output
+        tasks
     }
 
     /// Weights in the order of use: `[channels / FILTERS, phases, source channels, taps, FILTERS]`; zeros fill up the last
     /// filters.
-    fn packed<'a>(&self, weights: impl Fn(usize, usize) -> &'a [f32] + Sync) -> Vec<f32> {
+    pub(crate) fn packed<'a>(&self, weights: impl Fn(usize, usize) -> &'a [f32] + Sync) -> Vec<f32> {
         let [channels, ..] = self.output;
         let read = self.band.image[0];
         let of_block = FILTERS * read * self.taps;
@@ -153,24 +183,6 @@ impl Plan {
     }
 }
 
-/// What is done to results.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct After<'a> {
-    /// Added to each channel; nothing where it is empty.
-    pub(super) bias: &'a [f32],
-    pub(super) function: Option<Activation>,
-}
-
-impl After<'_> {
-    #[inline(always)]
-    fn apply(self, channel: usize, values: &mut [f32]) {
-        if let Some(bias) = self.bias.get(channel) {
-            values.iter_mut().for_each(|value| *value += bias);
-        }
-        function::apply(self.function, values);
-    }
-}
-
 /// A band of an image.
 struct Task<'a> {
     image: &'a [f32],
@@ -180,7 +192,8 @@ struct Task<'a> {
     output: Vec<&'a mut [f32]>,
 }
 
-struct Buffers {
+/// Memory that bands are computed in.
+pub(crate) struct Buffers {
     band: Vec<f32>,
     sums: Vec<f32>,
 }

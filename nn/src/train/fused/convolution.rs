@@ -9,9 +9,9 @@ use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, Backend, Dispatch, Flex, backend_extension};
 use burn::tensor::Tensor;
 
-use super::dense::Dense;
 use super::{dimensions, function, made, sizes};
 use crate::architecture::Activation;
+use crate::float_kernels::Dense;
 
 /// What a convolution is beside its tensors.
 #[derive(Clone, Copy, Debug)]
@@ -86,7 +86,13 @@ impl Form {
         let ([filters, channels, kernel, _], [batch, _, height, width]) = (sizes(&filter), sizes(&input));
         let values = (input.storage(), filter.storage());
         let [height, width] = self.enlarged.unwrap_or([height, width]);
-        let of = Dense { input: [batch, channels, height, width], filters, kernel, stride: self.stride };
+        let of = Dense {
+            input: [batch, channels, height, width],
+            filters,
+            kernel,
+            padding: kernel / 2,
+            stride: self.stride,
+        };
         if self.enlarged.is_some() {
             made(of.transposed(values.0, values.1, bias, self.function), &of.input)
         } else {
@@ -123,7 +129,7 @@ impl ConvolutionGradients for Flex {
         let (input, gradient) = (input.to_contiguous(), gradient.to_contiguous());
         let (large, small) = if form.enlarged.is_some() { (gradient, input) } else { (input, gradient) };
         let [_, filters, ..] = sizes(&small);
-        let of = Dense { input: sizes(&large), filters, kernel, stride: form.stride };
+        let of = Dense { input: sizes(&large), filters, kernel, padding: kernel / 2, stride: form.stride };
         made(of.filter_gradient(large.storage(), small.storage()), &[filters, of.input[1], kernel, kernel])
     }
 }

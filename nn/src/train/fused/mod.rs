@@ -19,9 +19,10 @@ use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMe
 use burn::tensor::{Tensor, TensorData};
 
 pub(super) use convolution::{Form, convolution};
-use depthwise::Depthwise;
 pub(super) use function::is_known_by_output;
 use norm::{Channels, Norm};
+
+use crate::float_kernels::Depthwise;
 
 /// A convolution of each channel by itself, `filter` `[channels, 1, kernel, kernel]`, padded by half its kernel.
 pub(super) fn depthwise(input: Tensor<4>, filter: Tensor<4>, stride: usize) -> Tensor<4> {

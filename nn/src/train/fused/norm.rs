@@ -2,8 +2,9 @@
 
 use rayon::prelude::*;
 
-use super::lanes::{sums, vectorized};
+use super::lanes::sums;
 use crate::architecture::BATCH_NORM_EPSILON;
+use crate::float_kernels::vectorized;
 
 /// Normalisation of each channel of `[batch, channels, pixels]`, then values kept within limits.
 #[derive(Clone, Copy, Debug, PartialEq)]

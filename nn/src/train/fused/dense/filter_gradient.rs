@@ -3,8 +3,8 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::Dense;
-use super::kernel::{Products, add_products, block};
+use super::products::{Products, add_products, block};
+use crate::float_kernels::{Band, Dense};
 
 /// Values of bands of whole images that are summed over at once.
 const IMAGES: usize = 192 << 10;
@@ -59,7 +59,7 @@ impl WithSimd for Task<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Self { of, images, first: first_filter, sums: found } = self;
-        let band = super::plan::forward_band(of);
+        let band = Band::forward(of);
         let [.., rows, columns] = of.output();
         let taps: Vec<usize> =
             (0..of.kernel * of.kernel).map(|tap| band.offset([tap / of.kernel, tap % of.kernel])).collect();

@@ -9,7 +9,7 @@ fn values(count: usize, seed: u64) -> Vec<f32> {
 
 /// Calls `with` for all that meet: places of input, filter, output.
 fn meetings(of: &Dense, mut with: impl FnMut(usize, usize, usize)) {
-    let Dense { input: [batch, channels, height, width], filters, kernel, stride } = *of;
+    let Dense { input: [batch, channels, height, width], filters, kernel, padding, stride } = *of;
     let [.., rows, columns] = of.output();
     let pixels = |height: usize, width: usize| (0..height).flat_map(move |y| (0..width).map(move |x| [y, x]));
     for (image, out) in (0..batch).flat_map(|image| (0..filters).map(move |out| (image, out))) {
@@ -17,8 +17,8 @@ fn meetings(of: &Dense, mut with: impl FnMut(usize, usize, usize)) {
             (0..channels).flat_map(|read| pixels(rows, columns).map(move |at| (read, at)))
         {
             for [tap_y, tap_x] in pixels(kernel, kernel) {
-                let y = (row * stride + tap_y).wrapping_sub(kernel / 2);
-                let x = (column * stride + tap_x).wrapping_sub(kernel / 2);
+                let y = (row * stride + tap_y).wrapping_sub(padding);
+                let x = (column * stride + tap_x).wrapping_sub(padding);
                 if y < height && x < width {
                     with(
                         ((image * channels + read) * height + y) * width + x,
@@ -49,7 +49,8 @@ fn agrees_with_the_definition() {
         (1, 150, 2, 3, 1, 9, 130),
         (1, 60, 3, 3, 2, 41, 129),
     ] {
-        let of = Dense { input: [batch, channels, height, width], filters, kernel, stride };
+        let of =
+            Dense { input: [batch, channels, height, width], filters, kernel, padding: kernel / 2, stride };
         let input = values(of.input.iter().product(), 1);
         let filter = values(filters * channels * kernel * kernel, 2);
         let gradient = values(of.output().iter().product(), 3);
