@@ -27,7 +27,7 @@ bench: setup ## Ratios: hops of the graph, the synthetic world, the odometry
 bench-engine: setup ## Kestrel's engine beside onnxruntime and OpenVINO, in a table
 	bench/engine/run.sh
 
-check-memory: setup ## The engine's kernels under valgrind
+check-memory: setup ## The engine's kernels under AddressSanitizer
 	scripts/memory_check.sh
 
 install: setup ## kestrel into ~/.cargo/bin

@@ -1,7 +1,8 @@
 //! Networks on this machine: ONNX in, tensors out.
 //!
 //! A file is read (`onnx`), made into a [`plan`] of steps over bytes, and carried out by an interpreter (`cpu`) over the
-//! [`kernels`] of the processor. Nodes that have no quantised form run in float by tract, and the plan says which.
+//! [`kernels`] of the processor. Nodes that have no quantised form run in float, convolutions by kernels of our own and all
+//! else by tract, and the plan says which.
 
 pub mod architecture;
 mod compare;

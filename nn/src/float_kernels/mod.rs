@@ -14,6 +14,8 @@ pub(crate) use depthwise::Depthwise;
 #[cfg(feature = "train")]
 pub(crate) use depthwise::Split;
 #[cfg(feature = "train")]
-pub(crate) use function::{After, apply};
+pub(crate) use function::After;
+#[cfg(all(test, feature = "train"))]
+pub(crate) use function::apply;
 #[cfg(feature = "train")]
 pub(crate) use lanes::{LANES, vectorized, weighted_sum};
