@@ -3,7 +3,7 @@
 set -euo pipefail
 
 usage="usage: bench/engine/run.sh [FILE...]
-  FILE      quantised ONNX networks with one image as input; default: the networks of networks.py, made in OUT
+  FILE      ONNX networks with one image as input; default: the networks of networks.py, made in OUT, in float and quantised
 environment
   OUT       folder for networks and figures; default: runs/engine
   RUNS      runs of each engine; default: 31
@@ -26,7 +26,15 @@ fi
 networks=("$@")
 if [[ ${#networks[@]} -eq 0 ]]; then
     "$python" "$here/networks.py" "$out"
-    networks=("$out"/*_int8.onnx)
+    networks=("$out"/*.onnx)
 fi
 "$python" "$here/compare.py" --runner "$RUNNER" --runs "${RUNS:-31}" --threads "${THREADS:-1}" \
     --json "$out/engine-${THREADS:-1}.json" "${networks[@]}"
+quantised=()
+for network in "${networks[@]}"; do
+    [[ $network != *int8.onnx ]] || quantised+=("$network")
+done
+if [[ ${#quantised[@]} -gt 0 ]]; then
+    echo "each layer by itself, beside onnxruntime:"
+    "$python" "$here/layers.py" --runner "$RUNNER" "${quantised[@]}"
+fi
