@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::function::After;
+use super::function::{After, apply};
 use super::lanes::{copy_each, vectorized, weighted_sum};
 
 /// A depthwise convolution, padded by half its kernel.
@@ -102,10 +102,11 @@ impl Depthwise {
         split.take(&input[plane * split.plane()..][..split.plane()], parts);
         taps.clear();
         taps.extend(self.taps(filter, plane).map(|(weight, tap)| (weight, split.start(tap))));
-        weighted_sum(sums, parts, taps);
+        let bias = after.bias.get(plane % self.input[1]).copied().unwrap_or(0.0);
+        weighted_sum(bias, sums, parts, taps);
+        apply(after.function, sums);
         let rows = output.chunks_exact_mut(split.out_width);
         rows.zip(sums.chunks(split.row)).for_each(|(to, from)| to.copy_from_slice(&from[..to.len()]));
-        after.apply(plane % self.input[1], output);
     }
 
     /// The weights that filter `plane`, with their numbers.
@@ -183,6 +184,14 @@ impl Split {
     /// Splits a plane; the padding of `parts` is and stays zero.
     #[inline(always)]
     pub(crate) fn take(&self, plane: &[f32], parts: &mut [f32]) {
+        if self.stride == 1 {
+            let pad = self.kernel / 2;
+            let rows = parts.chunks_exact_mut(self.row).skip(pad);
+            for (row, values) in rows.zip(plane.chunks_exact(self.width)) {
+                row[pad..][..self.width].copy_from_slice(values);
+            }
+            return;
+        }
         for (y, values) in plane.chunks_exact(self.width).enumerate() {
             for (place, x) in self.places(y) {
                 copy_each(&values[x.min(self.width)..], self.stride, &mut parts[place..]);

@@ -10,17 +10,6 @@ pub(crate) struct After<'a> {
     pub(crate) function: Option<Activation>,
 }
 
-impl After<'_> {
-    /// Does it to values of a channel.
-    #[inline(always)]
-    pub(super) fn apply(self, channel: usize, values: &mut [f32]) {
-        if let Some(bias) = self.bias.get(channel) {
-            values.iter_mut().for_each(|value| *value += bias);
-        }
-        apply(self.function, values);
-    }
-}
-
 /// Puts the values of a function in the place of what it is given. A NaN stays one.
 #[inline(always)]
 pub(crate) fn apply(function: Option<Activation>, values: &mut [f32]) {

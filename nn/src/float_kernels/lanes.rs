@@ -9,13 +9,13 @@ pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)
 }
 
-/// `out[i]` becomes the sum of `weight * values[start + i]` over all taps, `(weight, start)`.
+/// `out[i]` becomes `first` and the sum of `weight * values[start + i]` over all taps, `(weight, start)`.
 #[inline(always)]
-pub(crate) fn weighted_sum(out: &mut [f32], values: &[f32], taps: &[(f32, usize)]) {
+pub(crate) fn weighted_sum(first: f32, out: &mut [f32], values: &[f32], taps: &[(f32, usize)]) {
     let (blocks, rest) = out.as_chunks_mut::<LANES>();
     let done = blocks.len() * LANES;
     for (index, block) in blocks.iter_mut().enumerate() {
-        let mut sums = [0.0; LANES];
+        let mut sums = [first; LANES];
         for (weight, start) in taps {
             let values = &values[start + index * LANES..][..LANES];
             sums.iter_mut().zip(values).for_each(|(sum, value)| *sum += weight * value);
@@ -23,7 +23,7 @@ pub(crate) fn weighted_sum(out: &mut [f32], values: &[f32], taps: &[(f32, usize)
         *block = sums;
     }
     for (index, out) in rest.iter_mut().enumerate() {
-        *out = taps.iter().map(|(weight, start)| weight * values[start + done + index]).sum();
+        *out = taps.iter().fold(first, |sum, (weight, start)| sum + weight * values[start + done + index]);
     }
 }
 

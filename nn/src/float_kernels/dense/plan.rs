@@ -3,7 +3,7 @@
 use pulp::{Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::super::function::After;
+use super::super::function::{After, apply};
 use super::Dense;
 use super::band::{Band, OVERRUN};
 use super::kernel::{FILTERS, Runs, correlate};
@@ -222,16 +222,19 @@ impl WithSimd for Work<'_, '_> {
         let of_block = FILTERS * band.image[0] * plan.taps;
         let blocks = task.output.chunks_mut(FILTERS).zip(weights.chunks_exact(of_block));
         for (block, (planes, mut weights)) in blocks.enumerate() {
+            let bias = after.bias.get(block * FILTERS..).unwrap_or_default();
+            let mut starts = [0.0; FILTERS];
+            starts.iter_mut().zip(bias).for_each(|(start, &bias)| *start = bias);
             for phase in &plan.phases {
                 let (of_phase, others) = weights.split_at(FILTERS * band.image[0] * phase.taps.len());
                 weights = others;
                 let runs = Runs { band: &buffers.band, channel: band.channel(), offsets: &phase.offsets };
-                correlate(simd, runs, of_phase, run, &mut buffers.sums);
-                for (plane, sums) in planes.iter_mut().zip(buffers.sums.chunks_exact(pitch)) {
+                correlate(simd, runs, (of_phase, starts), run, &mut buffers.sums);
+                for (plane, sums) in planes.iter_mut().zip(buffers.sums.chunks_exact_mut(pitch)) {
+                    apply(after.function, &mut sums[..run]);
                     phase.put(plane, width, spread, sums, band.pitch());
                 }
             }
-            planes.iter_mut().zip(block * FILTERS..).for_each(|(plane, channel)| after.apply(channel, plane));
         }
     }
 }

@@ -26,7 +26,7 @@ impl Depthwise {
                 for (number, part) in parts.chunks_exact_mut(split.part).enumerate() {
                     let taps = self.taps(filter, plane).filter(|(_, tap)| split.part_of(*tap) == number);
                     let shifted = taps.map(|(weight, tap)| (weight, reach - split.offset(tap)));
-                    weighted_sum(part, spread, &shifted.collect::<Vec<_>>());
+                    weighted_sum(0.0, part, spread, &shifted.collect::<Vec<_>>());
                 }
                 split.give(parts, result);
             });
