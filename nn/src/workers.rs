@@ -69,6 +69,9 @@ pub(crate) struct Rows<'a> {
     pub(crate) scratch: &'a mut [Vec<Word>],
 }
 
+/// Rows that take fewer values than these are not worth a second thread.
+const SMALL: usize = 4 << 10;
+
 /// Splits rows evenly among the threads, each of which does `work` on its part.
 ///
 /// # Errors
@@ -78,7 +81,7 @@ pub(crate) fn share(
     work: &(impl Fn(Range<usize>, &mut [u8], &mut [Word]) -> Result<(), NnError> + Sync),
 ) -> Result<(), NnError> {
     let Rows { rows, output, row_step, scratch } = all;
-    let threads = scratch.len().min(rows.len());
+    let threads = if output.len() < SMALL { 1 } else { scratch.len().min(rows.len()) };
     if threads <= 1 {
         return scratch.first_mut().map_or(Ok(()), |scratch| work(rows, output, scratch));
     }
@@ -98,23 +101,24 @@ mod tests {
 
     #[test]
     fn every_row_is_written_once_by_one_thread() {
+        const STEP: usize = SMALL / 3;
         for threads in 1..6 {
             let workers = Workers::new(threads).unwrap();
             for rows in 0..9 {
-                let mut output = vec![0; rows * 3];
+                let mut output = vec![0; rows * STEP];
                 let mut scratch = vec![vec![[0; 4]]; threads];
-                let all = Rows { rows: 0..rows, output: &mut output, row_step: 3, scratch: &mut scratch };
+                let all = Rows { rows: 0..rows, output: &mut output, row_step: STEP, scratch: &mut scratch };
                 let count = |rows: Range<usize>, output: &mut [u8], scratch: &mut [Word]| {
                     assert_eq!(scratch[0], [0; 4], "scratch memory belongs to one part");
                     scratch[0] = [1; 4];
-                    assert_eq!(output.len(), rows.len() * 3);
-                    for (row, values) in rows.zip(output.chunks_mut(3)) {
+                    assert_eq!(output.len(), rows.len() * STEP);
+                    for (row, values) in rows.zip(output.chunks_mut(STEP)) {
                         values.iter_mut().for_each(|value| *value += row as u8 + 1);
                     }
                     Ok(())
                 };
                 workers.run(|| share(all, &count)).unwrap();
-                let expected: Vec<_> = (0..rows).flat_map(|row| [row as u8 + 1; 3]).collect();
+                let expected: Vec<_> = (0..rows).flat_map(|row| [row as u8 + 1; STEP]).collect();
                 assert_eq!(output, expected, "{threads} threads, {rows} rows");
             }
         }

@@ -46,11 +46,6 @@ impl Memory<'_> {
         &self.arena[self.plan.buffers[id].range()]
     }
 
-    /// One buffer, to be written.
-    pub(super) fn buffer_mut(&mut self, id: BufferId) -> &mut [u8] {
-        &mut self.arena[self.plan.buffers[id].range()]
-    }
-
     fn split(&mut self, written: BufferId) -> (Others<'_>, &mut [u8], &mut [Vec<Word>]) {
         let range = self.plan.buffers[written].range();
         let (before, rest) = self.arena.split_at_mut(range.start);
@@ -90,6 +85,20 @@ impl Memory<'_> {
         share(all, &|parts, output, _| {
             work(sources.map(|source| &source[parts.start * PART..][..output.len()]), output)
         })
+    }
+
+    /// Has the threads write a buffer of pixels, each some of them from the first that it is given on.
+    pub(super) fn write_pixels(
+        &mut self,
+        output: BufferId,
+        channels: usize,
+        work: impl Fn(usize, &mut [u8]) -> Result<(), NnError> + Sync,
+    ) -> Result<(), NnError> {
+        let (_, output, scratch) = self.split(output);
+        let pixels = (PART / channels).max(1);
+        let row_step = pixels * channels;
+        let all = Rows { rows: 0..output.len().div_ceil(row_step), output, row_step, scratch };
+        share(all, &|parts, output, _| work(parts.start * pixels, output))
     }
 
     /// Copies runs of a tensor's bytes to where they belong in a wider one, as `work` says.

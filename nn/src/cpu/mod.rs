@@ -144,8 +144,10 @@ impl Executor {
         let memory = &mut Memory { plan, arena, scratch };
         match &plan.steps[index].op {
             Op::Quantise { input, output, channels, quantisation } => {
-                let output = memory.buffer_mut(*output);
-                quantisation.quantise_planes(kernel, *channels, floats.get(*input), output)
+                let input = floats.get(*input);
+                memory.write_pixels(*output, *channels, |first, output| {
+                    quantisation.quantise_planes(kernel, *channels, input, first, output)
+                })
             }
             Op::Dequantise { input, output, channels, quantisation, function: None } => {
                 let (input, output) = (memory.buffer(*input), floats.get_mut(*output));

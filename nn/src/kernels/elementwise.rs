@@ -36,19 +36,23 @@ impl Quantisation {
         Box::new(std::array::from_fn(|byte| other.quantise(function(self.dequantise(byte as u8)))))
     }
 
-    /// Quantises `[channels, pixels]` into `[pixels, channels]`.
+    /// Quantises some pixels of `[channels, pixels]`, from the `first` on as many as `output` has, into `[pixels, channels]`.
     ///
     /// # Errors
-    /// [`NnError::Length`] where the lengths differ.
+    /// [`NnError::Length`] where the input has fewer.
     pub fn quantise_planes(
         self,
         kernel: Kernel,
         channels: usize,
         input: &[f32],
+        first: usize,
         output: &mut [u8],
     ) -> Result<(), NnError> {
-        check_length("values to quantise", output.len(), input.len())?;
-        kernel.run(Quantise { quantisation: self, channels, input, output });
+        let needed = first * channels + output.len();
+        if input.len() < needed || !output.len().is_multiple_of(channels) {
+            return Err(NnError::Length { what: "values to quantise", expected: needed, found: input.len() });
+        }
+        kernel.run(Quantise { quantisation: self, channels, input, first, output });
         Ok(())
     }
 
@@ -73,6 +77,7 @@ struct Quantise<'a> {
     quantisation: Quantisation,
     channels: usize,
     input: &'a [f32],
+    first: usize,
     output: &'a mut [u8],
 }
 
@@ -93,22 +98,22 @@ impl Work for Quantise<'_> {
 }
 
 impl Quantise<'_> {
-    /// Channels `first` and those that follow: a few pixels at a time, so that only whole pixels' parts are written.
+    /// Channel `channel` and those that follow: a few pixels at a time, so that only whole pixels' parts are written.
     #[inline(always)]
-    fn planes<const CHANNELS: usize>(&mut self, first: usize) {
+    fn planes<const CHANNELS: usize>(&mut self, channel: usize) {
         const PIXELS: usize = 32;
-        let Self { quantisation, channels, input, ref mut output } = *self;
-        let length = output.len() / channels;
-        let planes: [&[f32]; CHANNELS] = each(|channel| &input[(first + channel) * length..][..length]);
+        let Self { quantisation, channels, input, first, ref mut output } = *self;
+        let (length, pixels) = (input.len() / channels, output.len() / channels);
+        let planes: [&[f32]; CHANNELS] = each(|index| &input[(channel + index) * length + first..][..pixels]);
         for (index, pixels) in output.chunks_mut(PIXELS * channels).enumerate() {
             let mut words = [0_u32; PIXELS];
-            for (channel, plane) in planes.iter().enumerate() {
+            for (byte, plane) in planes.iter().enumerate() {
                 for (word, value) in words.iter_mut().zip(&plane[index * PIXELS..]) {
-                    *word |= u32::from(quantisation.quantise(*value)) << (8 * channel);
+                    *word |= u32::from(quantisation.quantise(*value)) << (8 * byte);
                 }
             }
             for (pixel, word) in pixels.chunks_exact_mut(channels).zip(words) {
-                pixel[first..first + CHANNELS].copy_from_slice(&word.to_le_bytes()[..CHANNELS]);
+                pixel[channel..channel + CHANNELS].copy_from_slice(&word.to_le_bytes()[..CHANNELS]);
             }
         }
     }
@@ -153,7 +158,9 @@ mod tests {
         let planes = [1.0, 2.0, 3.0, 4.0, 5.0, 6.0];
         for kernel in Kernel::available() {
             let (mut pixels, mut back) = ([0; 6], [0.0; 6]);
-            quantisation.quantise_planes(kernel, 2, &planes, &mut pixels).unwrap();
+            let (upper, lower) = pixels.split_at_mut(2);
+            quantisation.quantise_planes(kernel, 2, &planes, 0, upper).unwrap();
+            quantisation.quantise_planes(kernel, 2, &planes, 1, lower).unwrap();
             assert_eq!(pixels, [1, 4, 2, 5, 3, 6], "{kernel}");
             quantisation.dequantise_planes(kernel, 2, &pixels, &mut back).unwrap();
             assert_eq!(back, planes, "{kernel}");
