@@ -5,6 +5,7 @@
 //! else by tract, and the plan says which.
 
 pub mod architecture;
+mod arena;
 mod compare;
 mod cpu;
 mod error;
@@ -27,6 +28,7 @@ mod tract;
 pub mod train;
 mod workers;
 
+pub use arena::Arena;
 pub use compare::{Comparison, Difference};
 pub use error::NnError;
 pub use float::{FloatNode, FloatOp};

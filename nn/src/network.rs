@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::arena::Arena;
 use crate::cpu::Executor;
 use crate::error::NnError;
 use crate::kernels::Kernel;
@@ -80,6 +81,12 @@ impl Network {
         Ok(self)
     }
 
+    /// Has it work in memory that other networks may work in as well, one after the other; in its own until then.
+    pub fn with_arena(mut self, arena: &Arena) -> Self {
+        self.executor.use_arena(arena);
+        self
+    }
+
     /// Threads that share its work.
     pub fn threads(&self) -> usize {
         self.executor.threads()
@@ -113,7 +120,7 @@ impl Network {
     }
 
     /// Takes one step of a run, for a scheduler that puts other work between them. They count from 0 and must be taken
-    /// in order; panics where there is no such step.
+    /// in order, with no run of a network in between that shares its [`Arena`]; panics where there is no such step.
     ///
     /// # Errors
     /// See [`Network::run`].

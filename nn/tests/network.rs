@@ -7,7 +7,7 @@ mod common;
 use common::{Builder, OUTPUT_SCALE, SCALE, SIDE, bytes, every_image_layer, every_layer, image, in_floats};
 use kestrel_nn::kernels::Kernel;
 use kestrel_nn::plan::Op;
-use kestrel_nn::{Network, NnError};
+use kestrel_nn::{Arena, Network, NnError};
 use tract_onnx::pb::ModelProto;
 use tract_onnx::pb::tensor_proto::DataType;
 
@@ -108,6 +108,25 @@ fn threads_do_not_change_a_bit() {
         assert_eq!(network.output(1), expected.output(1), "{threads} threads");
         assert_eq!(network.threads(), threads);
     }
+}
+
+#[test]
+fn networks_that_take_turns_can_share_their_memory() {
+    let (first, second) = (every_layer(false), every_image_layer());
+    let alone = [&first, &second].map(|model| run(model, Kernel::best()));
+    let arena = Arena::default();
+    let mut sharing = [&first, &second]
+        .map(|model| Network::read(&bytes(model), Kernel::best()).unwrap().with_arena(&arena));
+    for _ in 0..2 {
+        for (network, alone) in sharing.iter_mut().zip(&alone) {
+            network.input(0).copy_from_slice(&image());
+            network.run().unwrap();
+            assert_eq!(network.output(0), alone.output(0));
+            assert_eq!(network.output(1), alone.output(1));
+        }
+    }
+    let larger = alone.iter().map(|network| network.plan().arena).max();
+    assert_eq!(Some(arena.bytes()), larger, "as much as the larger one needs");
 }
 
 #[test]

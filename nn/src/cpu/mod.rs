@@ -6,6 +6,7 @@ mod memory;
 
 use std::sync::Arc;
 
+use crate::arena::Arena;
 use crate::error::NnError;
 use crate::float_kernels;
 use crate::kernels::{Kernel, Word, look_up, look_up_planes};
@@ -25,7 +26,7 @@ pub(crate) struct Executor {
     layers: Vec<Option<Layer>>,
     /// One for each step; `None` where it is no convolution in floats.
     float_layers: Vec<Option<float_kernels::Convolution>>,
-    arena: Vec<u8>,
+    arena: Arena,
     workers: Arc<Workers>,
     /// One for each of the workers.
     scratch: Vec<Vec<Word>>,
@@ -51,7 +52,7 @@ impl Executor {
             kernel,
             layers,
             float_layers: plan.steps.iter().map(|step| float_layer(&step.op)).collect(),
-            arena: vec![0; plan.arena],
+            arena: Arena::with_room(plan.arena),
             workers: Arc::new(Workers::single()),
             scratch: Vec::new(),
             floats: Floats::new(&plan),
@@ -66,6 +67,12 @@ impl Executor {
         let words = self.layers.iter().flatten().map(Layer::scratch_words).max().unwrap_or(0);
         self.scratch = vec![vec![Word::default(); words]; workers.threads()];
         self.workers = Arc::new(workers);
+    }
+
+    /// Works in `arena` from now on.
+    pub(crate) fn use_arena(&mut self, arena: &Arena) {
+        arena.make_room(self.plan.arena);
+        self.arena = arena.clone();
     }
 
     pub(crate) fn threads(&self) -> usize {
@@ -90,7 +97,7 @@ impl Executor {
 
     /// Bytes that a run writes to: arena and scratch.
     pub(crate) fn working_bytes(&self) -> usize {
-        self.arena.len() + self.scratch.iter().map(|words| size_of_val(&**words)).sum::<usize>()
+        self.plan.arena + self.scratch.iter().map(|words| size_of_val(&**words)).sum::<usize>()
     }
 
     /// What a step does and takes.
@@ -124,8 +131,9 @@ impl Executor {
     /// # Errors
     /// [`NnError::File`] where a step in float fails.
     pub(crate) fn run(&mut self) -> Result<(), NnError> {
-        let workers = Arc::clone(&self.workers);
-        workers.run(|| (0..self.plan.steps.len()).try_for_each(|index| self.take(index)))
+        let (workers, arena) = (Arc::clone(&self.workers), self.arena.clone());
+        let bytes: &mut [u8] = &mut arena.hold();
+        workers.run(|| (0..self.plan.steps.len()).try_for_each(|index| self.take(index, bytes)))
     }
 
     /// Takes one step.
@@ -133,13 +141,14 @@ impl Executor {
     /// # Errors
     /// [`NnError::File`] where a step in float fails.
     pub(crate) fn step(&mut self, index: usize) -> Result<(), NnError> {
-        let workers = Arc::clone(&self.workers);
-        workers.run(|| self.take(index))
+        let (workers, arena) = (Arc::clone(&self.workers), self.arena.clone());
+        let bytes: &mut [u8] = &mut arena.hold();
+        workers.run(|| self.take(index, bytes))
     }
 
     /// Takes one step among the workers.
-    fn take(&mut self, index: usize) -> Result<(), NnError> {
-        let Self { kernel, plan, layers, float_layers, arena, scratch, floats, workers } = self;
+    fn take(&mut self, index: usize, arena: &mut [u8]) -> Result<(), NnError> {
+        let Self { kernel, plan, layers, float_layers, scratch, floats, workers, .. } = self;
         let kernel = *kernel;
         let memory = &mut Memory { plan, arena, scratch };
         match &plan.steps[index].op {
