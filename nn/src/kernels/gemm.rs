@@ -78,13 +78,14 @@ fn multiply<L: Lanes, const PIXELS: usize, const PANELS: usize>(
 ) -> [[L::Sums; PANELS]; PIXELS] {
     let (depth, step) = (run.weights.words(), run.steps[0]);
     let of_panel = depth * run.segments;
+    let blocks = &panels.blocks[..PANELS * of_panel];
     // Up to the last word of the last segment of the last pixel.
     let length = (run.segments - 1) * run.segment_step + (PIXELS - 1) * step + depth * size_of::<Word>();
     let tile = &run.activations[row * run.steps[1] + pixel * step..][..length];
     let mut sums = [each(|j| lanes.start(at(panels.offsets, j))); PIXELS];
     for segment in 0..run.segments {
         for k in 0..depth {
-            let blocks: [&Block; PANELS] = each(|j| at(panels.blocks, j * of_panel + segment * depth + k));
+            let blocks: [&Block; PANELS] = each(|j| at(blocks, j * of_panel + segment * depth + k));
             let place = segment * run.segment_step + k * size_of::<Word>();
             for (i, sums) in sums.iter_mut().enumerate() {
                 let word = word(tile, place + i * step);
