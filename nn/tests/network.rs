@@ -153,6 +153,39 @@ fn layers_of_images_run_on_bytes_and_within_a_step_of_floats() {
     }
 }
 
+/// A 1x1 convolution to many channels and a depthwise one behind it, each of whose readers is an output where `is_shared`.
+fn expansion(stride: i64, is_shared: bool) -> ModelProto {
+    let mut b = Builder::new();
+    let image = b.through_bytes("image", SCALE, 128);
+    let wide = b.convolution(&image, [3, 801], 1, 1);
+    let wide = b.node("Relu", &[&wide], &[]);
+    let wide = b.through_bytes(&wide, SCALE, 3);
+    let x = b.grouped(&wide, [801, 801], 3, stride, 801);
+    let x = b.through_bytes(&x, OUTPUT_SCALE, 120);
+    let outputs = [&*x, &*wide];
+    b.model(&[1, 3, SIDE, SIDE], if is_shared { &outputs } else { &outputs[..1] })
+}
+
+#[test]
+fn depthwise_convolutions_make_large_images_row_by_row_that_only_they_read() {
+    for stride in [1, 2] {
+        let (model, shared) = (expansion(stride, false), expansion(stride, true));
+        let expected = run(&shared, Kernel::SCALAR);
+        assert_eq!(expected.steps().filter(|step| step.op == "Conv").count(), 2, "two read the large one");
+        for (kernel, threads) in Kernel::available().into_iter().flat_map(|kernel| [(kernel, 1), (kernel, 3)])
+        {
+            let network = Network::read(&bytes(&model), kernel).unwrap();
+            let mut network = network.with_threads(threads).unwrap();
+            network.input(0).copy_from_slice(&image());
+            network.run().unwrap();
+            assert_eq!(network.output(0), expected.output(0), "{kernel}, {threads} threads");
+            let steps: Vec<_> = network.steps().filter(|step| step.op == "Conv").collect();
+            assert!(steps.len() == 1 && steps[0].node.contains(" + "), "{steps:?}");
+            assert!(network.plan().arena < expected.plan().arena * 2 / 3, "the large one takes no memory");
+        }
+    }
+}
+
 #[test]
 fn parts_of_a_concatenation_are_written_in_place() {
     let network = run(&every_image_layer(), Kernel::best());

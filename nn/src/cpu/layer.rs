@@ -14,6 +14,14 @@ use crate::plan::{ConvolutionLayer, FloatConvolutionKind, FloatConvolutionLayer,
 pub(super) enum Layer {
     Dense(Convolution),
     Depthwise(Depthwise),
+    Expanded(Box<Expanded>),
+}
+
+/// A depthwise convolution and the 1x1 convolution that makes what it reads.
+#[derive(Debug)]
+pub(super) struct Expanded {
+    expansion: Convolution,
+    depthwise: Depthwise,
 }
 
 impl Layer {
@@ -21,8 +29,15 @@ impl Layer {
     pub(super) fn new(kernel: Kernel, op: &Op) -> Result<Option<Self>, NnError> {
         Ok(match op {
             Op::Convolve { layer, .. } => Some(Self::Dense(Convolution::new(kernel, &dense(layer))?)),
-            Op::ConvolveDepthwise { layer, .. } => {
-                Some(Self::Depthwise(Depthwise::new(kernel, &depthwise(layer))?))
+            Op::ConvolveDepthwise { layer, expansion, .. } => {
+                let depthwise = Depthwise::new(kernel, &depthwise(layer))?;
+                Some(match expansion {
+                    Some(expansion) => {
+                        let expansion = Convolution::new(kernel, &dense(expansion))?;
+                        Self::Expanded(Box::new(Expanded { expansion, depthwise }))
+                    }
+                    None => Self::Depthwise(depthwise),
+                })
             }
             _ => None,
         })
@@ -32,6 +47,7 @@ impl Layer {
         match self {
             Self::Dense(layer) => layer.output(),
             Self::Depthwise(layer) => layer.output(),
+            Self::Expanded(both) => both.depthwise.output(),
         }
     }
 
@@ -39,6 +55,7 @@ impl Layer {
         match self {
             Self::Dense(layer) => layer.scratch_words(),
             Self::Depthwise(layer) => layer.scratch_words(),
+            Self::Expanded(both) => both.depthwise.scratch_words() + both.expansion.scratch_words(),
         }
     }
 
@@ -47,6 +64,7 @@ impl Layer {
         match self {
             Self::Dense(layer) => layer.bytes(),
             Self::Depthwise(layer) => layer.bytes(),
+            Self::Expanded(both) => both.depthwise.bytes() + both.expansion.bytes(),
         }
     }
 
@@ -60,7 +78,31 @@ impl Layer {
         match self {
             Self::Dense(layer) => layer.run_rows(rows, input, output, scratch),
             Self::Depthwise(layer) => layer.run_rows(rows, input, output, scratch),
+            Self::Expanded(both) => both.run_rows(rows, input, output, scratch),
         }
+    }
+}
+
+impl Expanded {
+    fn run_rows(
+        &self,
+        rows: Range<usize>,
+        input: &[u8],
+        output: Output<'_>,
+        scratch: &mut [Word],
+    ) -> Result<(), NnError> {
+        let Self { expansion, depthwise } = self;
+        let (ring, scratch) = scratch.split_at_mut(depthwise.scratch_words().min(scratch.len()));
+        let mut result = Ok(());
+        let mut expand = |row: usize, values: &mut [u8]| {
+            let row =
+                expansion.run_rows(row..row + 1, input, Output::whole(values, expansion.output()), scratch);
+            if result.is_ok() {
+                result = row;
+            }
+        };
+        depthwise.run_rows_of(rows, &mut expand, output, ring)?;
+        result
     }
 }
 

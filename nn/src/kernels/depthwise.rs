@@ -107,13 +107,31 @@ impl Depthwise {
         scratch: &mut [Word],
     ) -> Result<(), NnError> {
         check_length("input", self.input.len(), input.len())?;
+        let length = self.input.row();
+        let mut copy =
+            |row: usize, values: &mut [u8]| values.copy_from_slice(&input[row * length..][..length]);
+        self.run_rows_of(rows, &mut copy, output, scratch)
+    }
+
+    /// Computes the output rows `rows` of an image whose rows `source` writes when it is asked for them, each once and in
+    /// order; `output` begins with the first of them.
+    ///
+    /// # Errors
+    /// [`NnError::Length`] where `output` has another length than the shapes say or `scratch` is too short.
+    pub fn run_rows_of(
+        &self,
+        rows: Range<usize>,
+        source: &mut dyn FnMut(usize, &mut [u8]),
+        output: Output<'_>,
+        scratch: &mut [Word],
+    ) -> Result<(), NnError> {
         output.check(self.output, &rows)?;
         let needed = self.scratch_words();
         let found = scratch.len();
         let scratch =
             scratch.get_mut(..needed).ok_or(NnError::Length { what: "scratch", expected: needed, found })?;
         let ring = scratch.as_flattened_mut();
-        self.kernel.run(Convolve { layer: self, rows, input, output, ring });
+        self.kernel.run(Convolve { layer: self, rows, source, output, ring });
         Ok(())
     }
 
@@ -190,7 +208,7 @@ impl Work for Pack<'_, '_> {
 struct Convolve<'a> {
     layer: &'a Depthwise,
     rows: Range<usize>,
-    input: &'a [u8],
+    source: &'a mut dyn FnMut(usize, &mut [u8]),
     output: Output<'a>,
     ring: &'a mut [u8],
 }
@@ -230,7 +248,7 @@ impl Convolve<'_> {
         let start = self.layer.slot(row) + window.padding_before[1] * input.channels;
         let ring = &mut self.ring[start..start + input.row()];
         match usize::try_from(row).ok().filter(|&row| row < input.height) {
-            Some(row) => ring.copy_from_slice(&self.input[row * input.row()..][..input.row()]),
+            Some(row) => (self.source)(row, ring),
             None => ring.fill(self.layer.input_zero_point),
         }
     }

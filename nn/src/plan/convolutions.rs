@@ -51,7 +51,7 @@ impl Lowering<'_> {
         self.push(
             node,
             if is_depthwise {
-                Op::ConvolveDepthwise { input, output, layer }
+                Op::ConvolveDepthwise { input, output, layer, expansion: None }
             } else {
                 Op::Convolve { input, output, layer }
             },

@@ -9,7 +9,7 @@ use tract_onnx::pb::NodeProto;
 
 use super::tail::{Tail, quantisation};
 use super::value::{Bytes, Order, Value, Weights};
-use super::{Buffer, BufferId, FloatId, Op, Plan, Step, arena, budget, in_place, volume};
+use super::{Buffer, BufferId, FloatId, Op, Plan, Step, arena, budget, expansions, in_place, volume};
 use crate::error::NnError;
 use crate::float::{FloatOp, FloatSpec, Named, float_tensor};
 use crate::kernels::Quantisation;
@@ -36,6 +36,7 @@ pub(crate) fn lower(graph: &Graph) -> Result<Plan, NnError> {
     let outputs: Vec<_> = graph.outputs.iter().map(|name| lowering.output(name)).collect::<Result<_, _>>()?;
     let Lowering { mut steps, mut buffers, floats, .. } = lowering;
     in_place::write_parts_in_place(&mut steps, &buffers);
+    expansions::fuse(&mut steps, &mut buffers);
     let arena = arena::place(&steps, &mut buffers);
     let lengths: Vec<_> = floats.iter().map(|shape| shape.iter().product()).collect();
     let kept = inputs.iter().chain(&outputs).map(|&(_, id)| id);

@@ -3,6 +3,7 @@
 mod arena;
 mod budget;
 mod convolutions;
+mod expansions;
 mod floats;
 mod images;
 mod in_place;
@@ -143,12 +144,14 @@ pub enum Op {
     },
     /// A 3x3 convolution of each channel by itself.
     ConvolveDepthwise {
-        /// The image that it reads.
+        /// The image that it reads, or that its expansion reads.
         input: BufferId,
         /// Where its image goes.
         output: View,
         /// Its parameters; as many output channels as there are input channels.
         layer: Box<ConvolutionLayer>,
+        /// A 1x1 convolution that makes what it reads, row by row.
+        expansion: Option<Box<ConvolutionLayer>>,
     },
     /// The largest values under a window.
     MaxPool {
@@ -347,7 +350,10 @@ impl Op {
     /// Multiplications of activations with weights, each with an addition.
     pub fn multiply_adds(&self) -> u64 {
         match self {
-            Self::Convolve { layer, .. } | Self::ConvolveDepthwise { layer, .. } => layer.multiply_adds,
+            Self::Convolve { layer, .. } => layer.multiply_adds,
+            Self::ConvolveDepthwise { layer, expansion, .. } => {
+                layer.multiply_adds + expansion.as_ref().map_or(0, |expansion| expansion.multiply_adds)
+            }
             Self::ConvolveFloats { layer, .. } => layer.multiply_adds(),
             Self::Float { model, .. } => model.multiply_adds(),
             _ => 0,
