@@ -3,7 +3,7 @@
 /// Values that are summed side by side.
 pub(crate) const LANES: usize = 32;
 
-/// Compiled for AVX2 where the processor has it. Sums are written lane by lane and nothing is fused: the same on all.
+/// Compiled for AVX2 or AVX-512 where the processor has it. Sums are written lane by lane and nothing is fused: the same on all.
 #[inline(always)]
 pub(crate) fn vectorized<R>(work: impl FnOnce() -> R) -> R {
     pulp::Arch::new().dispatch(work)

@@ -1,7 +1,5 @@
 //! Where buffers lie: those that are never needed at once share memory.
 
-use std::ops::RangeInclusive;
-
 use super::{Buffer, FloatId, Step};
 
 /// Buffers begin at multiples of a cache line.
@@ -27,31 +25,28 @@ pub(super) fn place(steps: &[Step], buffers: &mut [Buffer]) -> usize {
     buffers.iter().map(|&buffer| end(buffer)).max().unwrap_or(0)
 }
 
-/// Gives each tensor of floats, of so many values each, a place, one after the other the first that is free. Those `kept` have one
-/// of their own: what goes into a network and what comes out.
+/// Gives each tensor of floats a place, the longest first, and each the first place that is free while it is needed. Those
+/// `kept` share with none: what goes into a network and what comes out.
 pub(super) fn place_floats(
     steps: &[Step],
     lengths: &[usize],
     kept: impl Iterator<Item = FloatId>,
 ) -> Vec<usize> {
-    let mut lives: Vec<Option<RangeInclusive<usize>>> = vec![None; lengths.len()];
+    let mut lives: Vec<Option<(usize, usize)>> = vec![None; lengths.len()];
     for (index, step) in steps.iter().enumerate() {
         for id in step.op.floats() {
-            let first = lives[id].as_ref().map_or(index, |life| *life.start());
-            lives[id] = Some(first..=index);
+            lives[id] = Some((lives[id].map_or(index, |(first, _)| first), index));
         }
     }
-    kept.for_each(|id| lives[id] = Some(0..=usize::MAX));
+    kept.for_each(|id| lives[id] = Some((0, usize::MAX)));
     let mut order: Vec<_> = (0..lengths.len()).collect();
     order.sort_by_key(|&id| (std::cmp::Reverse(lengths[id]), id));
-    let mut residents: Vec<Vec<&RangeInclusive<usize>>> = Vec::new();
+    let mut residents: Vec<Vec<(usize, usize)>> = Vec::new();
     let mut places = vec![0; lengths.len()];
     for id in order {
         // What no step needs can lie anywhere.
-        let Some(life) = &lives[id] else { continue };
-        let is_free = |others: &Vec<&RangeInclusive<usize>>| {
-            others.iter().all(|other| life.end() < other.start() || other.end() < life.start())
-        };
+        let Some(life) = lives[id] else { continue };
+        let is_free = |others: &Vec<_>| !others.iter().any(|&other| meet(life, other));
         let place = residents.iter().position(is_free).unwrap_or(residents.len());
         if place == residents.len() {
             residents.push(Vec::new());

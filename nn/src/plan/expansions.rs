@@ -1,5 +1,6 @@
 //! Depthwise convolutions that make what they read themselves.
 
+use super::in_place::is_read_once;
 use super::{Buffer, Op, Step, View};
 use crate::kernels::{ImageShape, Window};
 
@@ -31,7 +32,6 @@ pub(super) fn fuse(steps: &mut Vec<Step>, buffers: &mut [Buffer]) {
 /// The step before a depthwise convolution that makes what it reads, where both can be one.
 fn maker(steps: &[Step], buffers: &[Buffer], index: usize) -> Option<usize> {
     let Op::ConvolveDepthwise { input, expansion: None, .. } = &steps[index].op else { return None };
-    let readers = steps.iter().flat_map(|step| step.op.reads()).filter(|buffer| buffer == input).count();
     let mut makers = (0..steps.len()).filter(|&other| steps[other].op.writes() == Some(*input));
     let (maker, others) = (makers.next()?, makers.count());
     let Op::Convolve { output, layer, .. } = &steps[maker].op else { return None };
@@ -39,5 +39,5 @@ fn maker(steps: &[Step], buffers: &[Buffer], index: usize) -> Option<usize> {
     let shape = ImageShape { height, width, channels: layer.output_channels };
     let fits = layer.window == Window::square(1, 1) && *output == View::whole(*input, shape);
     let is_large = buffers[*input].length >= LEAST;
-    (maker < index && readers == 1 && others == 0 && fits && is_large).then_some(maker)
+    (maker < index && is_read_once(steps, *input) && others == 0 && fits && is_large).then_some(maker)
 }

@@ -24,21 +24,19 @@ impl Lowering<'_> {
             self.run_pending()?;
         }
         let Some((input, layer)) = self.float_layer(node, form) else { return Ok(None) };
-        let (nodes, tensor) = self.with_function(node);
-        let function = nodes.last().and_then(|&index| activation(self, &self.graph.nodes[index]));
+        let behind = self.function_behind(node);
+        let last = behind.map_or(node, |(index, _)| &self.graph.nodes[index]);
         let output = self.new_float(layer.output().to_vec());
-        let named = nodes.iter().map(|&index| &self.graph.nodes[index]);
-        let names = std::iter::once(node).chain(named);
+        let named =
+            |node: &NodeProto| FloatNode { name: onnx::name(node).to_owned(), op: node.op_type.clone() };
         let layer = FloatConvolutionLayer {
-            function,
-            nodes: names
-                .map(|node| FloatNode { name: onnx::name(node).to_owned(), op: node.op_type.clone() })
-                .collect(),
+            function: behind.map(|(_, function)| function),
+            nodes: std::iter::once(node).chain(behind.map(|_| last)).map(named).collect(),
             ..layer
         };
         self.push(node, Op::ConvolveFloats { input, output, layer: Box::new(layer) });
-        self.pass_over(nodes);
-        self.values.insert(tensor, Value::Float(output));
+        self.pass_over(behind.map(|(index, _)| index));
+        self.values.insert(last.output[0].clone(), Value::Float(output));
         Ok(Some(()))
     }
 
@@ -85,14 +83,10 @@ impl Lowering<'_> {
         fits.then_some((*input, layer))
     }
 
-    /// The node that applies a function to what `node` makes, where nothing else reads that, and the last tensor.
-    fn with_function(&self, node: &NodeProto) -> (Vec<usize>, String) {
-        let tensor = &node.output[0];
-        let reader = self.graph.only_reader(tensor);
-        match reader.filter(|&index| activation(self, &self.graph.nodes[index]).is_some()) {
-            Some(index) => (vec![index], self.graph.nodes[index].output[0].clone()),
-            None => (Vec::new(), tensor.clone()),
-        }
+    /// The node that applies a function to what `node` makes, where nothing else reads that.
+    fn function_behind(&self, node: &NodeProto) -> Option<(usize, Activation)> {
+        let index = self.graph.only_reader(&node.output[0])?;
+        Some((index, activation(self, &self.graph.nodes[index])?))
     }
 }
 
@@ -107,6 +101,10 @@ struct Form<'g> {
     /// Rows and columns that a transposed one adds at the end; `None` for others.
     extra: Option<[usize; 2]>,
 }
+
+/// Greater strides are left to tract: the kernels part an image by the remainders under the stride, in memory that grows
+/// with its square.
+const MOST_STRIDE: usize = 4;
 
 impl<'g> Form<'g> {
     /// `None` where it is not the same along rows and columns, has groups but those of a depthwise one, or is one of those and
@@ -138,7 +136,8 @@ impl<'g> Form<'g> {
         };
         let has_values = weights.floats()?.len() == weights.shape.iter().product::<usize>();
         let is_form = is_square
-            && stride > 0
+            && (1..=MOST_STRIDE).contains(&stride)
+            && extra.is_none_or(|extra| extra.iter().all(|&extra| extra < stride))
             && padding < rows
             && filters > 0
             && fits_groups

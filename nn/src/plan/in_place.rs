@@ -11,7 +11,7 @@ pub(super) fn write_parts_in_place(steps: &mut Vec<Step>, buffers: &[Buffer]) {
         parts.retain(|part| {
             let place =
                 Place { output, start: part.start, runs, run: buffers[part.input].length / runs, whole };
-            !(part.table.is_none() && is_read_once(steps, part) && place.redirect(steps, part))
+            !(part.table.is_none() && is_read_once(steps, part.input) && place.redirect(steps, part))
         });
         if let Op::Concatenate { parts: left, .. } = &mut steps[index].op {
             *left = parts;
@@ -20,8 +20,9 @@ pub(super) fn write_parts_in_place(steps: &mut Vec<Step>, buffers: &[Buffer]) {
     steps.retain(|step| !matches!(&step.op, Op::Concatenate { parts, .. } if parts.is_empty()));
 }
 
-fn is_read_once(steps: &[Step], part: &Part) -> bool {
-    steps.iter().flat_map(|step| step.op.reads()).filter(|&buffer| buffer == part.input).count() == 1
+/// Whether one step reads a buffer, and once.
+pub(super) fn is_read_once(steps: &[Step], read: BufferId) -> bool {
+    steps.iter().flat_map(|step| step.op.reads()).filter(|&buffer| buffer == read).count() == 1
 }
 
 /// Where a part belongs.

@@ -129,7 +129,7 @@ impl<'g> Lowering<'g> {
     }
 
     /// Takes nodes as done.
-    pub(super) fn pass_over(&mut self, nodes: Vec<usize>) {
+    pub(super) fn pass_over(&mut self, nodes: impl IntoIterator<Item = usize>) {
         for index in nodes {
             self.is_done[index] = true;
         }

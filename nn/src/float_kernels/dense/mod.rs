@@ -1,7 +1,7 @@
-//! Convolutions over all channels, and their gradients.
+//! Convolutions over all channels, plain and transposed.
 //!
 //! Nothing is unfolded: a band of rows is copied with its padding, small enough for the cache, and each tap of a filter reads
-//! it at its own offset (see `band`). The gradient of the input is a convolution again, of the gradient of the output,
+//! it at its own offset (see `band`). A transposed one, which is also the gradient of a plain one's input, is convolutions again,
 //! one for each remainder of rows and columns under the stride (see `plan`). The order of all sums is that of the shapes,
 //! whatever the number of threads.
 
