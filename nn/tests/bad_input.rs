@@ -80,7 +80,7 @@ fn numbers(b: &mut Builder, numbers: &[i64]) -> String {
 /// Strides beyond the image leave one place for the window, and must not ask for memory or overflow.
 #[test]
 fn strides_beyond_the_image_are_one_place() {
-    for stride in [1_i64 << 20, 1 << 61] {
+    for stride in [65_535, 1 << 61] {
         let strides: &[(&str, &[i64])] = &[("pads", &[1, 1, 1, 1]), ("strides", &[stride, stride])];
         let mut b = Builder::new();
         let weights = b.floats(&[2, 3, 3, 3], &[0.5; 54]);

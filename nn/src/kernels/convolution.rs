@@ -297,9 +297,6 @@ impl Convolve<'_> {
     fn windowed<L: Lanes>(&mut self, lanes: L) {
         let Convolution { window, output, ref packed, pixel_bytes, .. } = *self.layer;
         let row = self.layer.band_row();
-        // A stride beyond the image is never taken.
-        let [down, along] = window.stride;
-        let steps_between = [along.saturating_mul(pixel_bytes), down.saturating_mul(row)];
         self.scratch.fill(L::word([self.layer.input_zero_point; 4]));
         let all = self.rows.clone();
         for first in all.clone().step_by(self.layer.band()) {
@@ -311,7 +308,7 @@ impl Convolve<'_> {
                 activations: self.scratch.as_flattened(),
                 segments: window.size[0],
                 segment_step: row,
-                steps: steps_between,
+                steps: [window.stride[1] * pixel_bytes, window.stride[0] * row],
                 rows: rows.len(),
                 width: output.width,
                 weights: packed,
