@@ -33,7 +33,10 @@ pub(crate) fn guarded<T>(work: impl FnOnce() -> TractResult<T>) -> Result<T, Str
 /// Where tract does not understand the model, or a tensor would be too large.
 pub(crate) fn typed(model: &ModelProto) -> TractResult<TypedModel> {
     if let Some(graph) = &model.graph {
-        graph.node.iter().try_for_each(|node| check_promise(graph, node))?;
+        graph
+            .node
+            .iter()
+            .try_for_each(|node| check_window(node).and_then(|()| check_promise(graph, node)))?;
     }
     let mut model = tract_onnx::onnx().model_for_proto_model(model)?;
     model.analyse(true)?;
@@ -92,6 +95,18 @@ fn check_promise(graph: &GraphProto, node: &NodeProto) -> TractResult<()> {
         }
         _ => Ok(()),
     }
+}
+
+/// `Ok` where the numbers of a node's window are small enough for tract to multiply, which it does unchecked.
+fn check_window(node: &NodeProto) -> TractResult<()> {
+    for name in ["kernel_shape", "strides", "dilations", "pads"] {
+        let numbers = onnx::ints(node, name).unwrap_or_default();
+        if numbers.iter().any(|&number| i32::try_from(number).is_err()) {
+            let problem = format!("{}: {name} {numbers:?} are beyond 32 bits", onnx::name(node));
+            return Err(std::io::Error::other(problem).into());
+        }
+    }
+    Ok(())
 }
 
 fn too_large(node: &str, shape: &str) -> TractError {
