@@ -17,7 +17,7 @@ use kestrel_track::{Tracker, TrackerConfig};
 
 type Switch = fn(&mut TrackerConfig);
 
-const VARIANTS: [(&str, Switch); 15] = [
+const VARIANTS: [(&str, Switch); 16] = [
     ("all parts", |_| ()),
     ("no kernel stream", |c| c.kernel_stream = false),
     ("no convolution stream", |c| c.convolution_stream = false),
@@ -27,6 +27,7 @@ const VARIANTS: [(&str, Switch); 15] = [
     ("no fast memory", |c| c.fast_memory = false),
     ("no colour", |c| c.colour = false),
     ("no scale", |c| c.scale = false),
+    ("no rotation", |c| c.rotation = false),
     ("aspect too", |c| c.aspect = true),
     ("no occlusion gate", |c| c.occlusion_gate = false),
     ("no redetection", |c| c.redetection = false),

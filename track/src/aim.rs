@@ -22,7 +22,7 @@ pub(crate) struct Sighting {
 impl Sighting {
     /// Where the target is.
     pub(crate) fn place(&self) -> Place {
-        self.window.moved(self.shift.map(|v| v * self.window.cell()))
+        self.window.shifted(self.shift)
     }
 }
 

@@ -21,6 +21,8 @@ pub struct TrackerConfig {
     pub scale: bool,
     /// Width and height change apart.
     pub aspect: bool,
+    /// The target may turn in the image.
+    pub rotation: bool,
     /// Nothing is learnt from doubtful frames.
     pub occlusion_gate: bool,
     /// A lost target is sought in a window that grows.
@@ -45,6 +47,7 @@ impl Default for TrackerConfig {
             colour: true,
             scale: true,
             aspect: false,
+            rotation: true,
             occlusion_gate: true,
             redetection: true,
             long_memory: true,

@@ -3,7 +3,7 @@
 use geometry::{Frame, GrayImage};
 use rustfft::num_complex::Complex32;
 
-use crate::features::{Window, sample};
+use crate::features::{Sampler, Window};
 use crate::fourier::Fourier;
 use crate::response::Response;
 
@@ -21,6 +21,7 @@ const LEAST_SHIFT: f32 = 1.0;
 pub(crate) struct EgoMotion {
     fourier: Fourier,
     taper: Vec<f32>,
+    sampler: Sampler,
     samples: Vec<f32>,
     spectra: [Vec<Complex32>; 2],
 }
@@ -31,7 +32,13 @@ impl EgoMotion {
         let zero = vec![Complex32::default(); fourier.bins()];
         let hann = |v: usize| 0.5 - 0.5 * (std::f32::consts::TAU * (v as f32 + 0.5) / SIDE as f32).cos();
         let taper = (0..SIDE * SIDE).map(|i| hann(i % SIDE) * hann(i / SIDE)).collect();
-        Self { fourier, taper, samples: Vec::new(), spectra: [zero.clone(), zero] }
+        Self {
+            fourier,
+            taper,
+            sampler: Sampler::default(),
+            samples: Vec::new(),
+            spectra: [zero.clone(), zero],
+        }
     }
 
     /// By how many pixels what is around `center`, within about `extent` pixels, moved from `previous` to `frame`; none where
@@ -50,9 +57,9 @@ impl EgoMotion {
             center[axis].clamp(half - 0.5, (sizes[axis] - half - 0.5).max(half - 0.5))
         });
         let step = side.map(|side| side / SIDE as f32);
-        let window = Window { center, step, size: [SIDE; 2] };
+        let window = Window { center, step, size: [SIDE; 2], turn: 0.0 };
         for (image, which) in [(previous, 0), (&*frame.gray, 1)] {
-            sample(image, &window, &mut self.samples);
+            self.sampler.sample(image, &window, &mut self.samples);
             let mean = self.samples.iter().sum::<f32>() / self.samples.len() as f32;
             let tapered = self.samples.iter_mut().zip(&self.taper);
             tapered.for_each(|(value, taper)| *value = (*value - mean) * taper);

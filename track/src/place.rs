@@ -2,12 +2,14 @@
 
 use geometry::BoundingBox;
 
-use crate::features::CELL;
+use crate::features::{CELL, Grid};
 
 /// Cells along each axis of the map that is searched.
 pub(crate) const SIDE: usize = 48;
 /// Cells that a target of equal sides has along each.
 const TARGET_CELLS: f32 = 11.0;
+/// The exponent dual to that of a superellipse of the fourth power.
+const OUTLINE: f32 = 4.0 / 3.0;
 
 /// A target's place in an image, and the window that is laid around it.
 #[derive(Clone, Copy, Debug)]
@@ -18,6 +20,8 @@ pub(crate) struct Place {
     pub(crate) size: [f32; 2],
     /// Pixels from one sample to the next.
     pub(crate) step: f32,
+    /// Angle in radians from the image's x to the target's, towards y.
+    pub(crate) turn: f32,
 }
 
 impl Place {
@@ -27,7 +31,7 @@ impl Place {
         // Boxes count from the edge of the first pixel.
         let center = [x - 0.5, y - 0.5];
         let size = [target.width, target.height];
-        Self { center, size, step: (size[0] * size[1]).sqrt() / (TARGET_CELLS * CELL as f32) }
+        Self { center, size, step: (size[0] * size[1]).sqrt() / (TARGET_CELLS * CELL as f32), turn: 0.0 }
     }
 
     /// Pixels from one cell to the next.
@@ -35,9 +39,20 @@ impl Place {
         self.step * CELL as f32
     }
 
-    /// Middle of a map in which the target lies at cell `SIDE / 2`.
-    pub(crate) fn map_center(&self) -> [f32; 2] {
-        self.center.map(|v| v - 0.5 * self.cell())
+    /// The cells of a map in which the target lies at cell `SIDE / 2`.
+    pub(crate) fn grid(&self) -> Grid {
+        Grid { center: self.shifted([-0.5; 2]).center, step: self.step, turn: self.turn, side: SIDE }
+    }
+
+    /// The same, moved by so many cells along the target's axes.
+    pub(crate) fn shifted(&self, cells: [f32; 2]) -> Self {
+        self.moved(self.pixels(cells))
+    }
+
+    /// What a shift by so many cells along the target's axes is in pixels.
+    pub(crate) fn pixels(&self, cells: [f32; 2]) -> [f32; 2] {
+        let ([x, y], (sin, cos)) = (cells.map(|v| v * self.cell()), self.turn.sin_cos());
+        [cos * x - sin * y, sin * x + cos * y]
     }
 
     /// The same, moved by so many pixels.
@@ -51,9 +66,16 @@ impl Place {
         Self { center: [0, 1].map(|axis| self.center[axis].clamp(-margin, last[axis] + margin)), ..*self }
     }
 
-    /// The box around it.
+    /// The box around it. What is in its corners is not known: its outline is taken to be the superellipse
+    /// `|x / a|^4 + |y / b|^4 = 1`, between a rectangle and an ellipse.
     pub(crate) fn bounding_box(&self) -> BoundingBox {
-        let corner = [0, 1].map(|axis| self.center[axis] + 0.5 - self.size[axis] / 2.0);
-        BoundingBox::new(corner[0], corner[1], self.size[0], self.size[1])
+        let (sin, cos) = self.turn.sin_cos();
+        let extent = |along: f32, across: f32| {
+            let power = |v: f32| v.abs().powf(OUTLINE);
+            (power(along * self.size[0]) + power(across * self.size[1])).powf(1.0 / OUTLINE)
+        };
+        let size = [extent(cos, sin), extent(sin, cos)];
+        let corner = [0, 1].map(|axis| self.center[axis] + 0.5 - size[axis] / 2.0);
+        BoundingBox::new(corner[0], corner[1], size[0], size[1])
     }
 }

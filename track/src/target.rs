@@ -11,13 +11,13 @@ use crate::config::TrackerConfig;
 use crate::convolution::FilterLearner;
 use crate::ego_motion::EgoMotion;
 use crate::features::{Extractor, FeatureMap, Projection};
+use crate::form::{Axis, FormEstimator};
 use crate::kernel::KernelLearner;
 use crate::memory::{Memory, View};
 use crate::place::{Place, SIDE};
 use crate::pooling::pool;
 use crate::response::Response;
 use crate::search::Search;
-use crate::size::{Axis, SizeEstimator};
 use crate::stream::fuse;
 use crate::trial::Trial;
 
@@ -47,8 +47,8 @@ const SHIFT_COST: f32 = 0.1;
 const KERNEL_SHARE: f32 = 0.3;
 /// Learns the kernel's part from every so many frames that the filters learn from.
 const KERNEL_INTERVAL: u64 = 3;
-/// Share of a new frame in what is known of the size.
-const SIZE_RATE: f32 = 0.025;
+/// Share of a new frame in what is known of the form.
+const FORM_RATE: f32 = 0.025;
 /// A target whose sides shrink below so many pixels is no longer measured.
 const LEAST_SIDE: f32 = 4.0;
 /// Least and largest size against the first.
@@ -127,7 +127,7 @@ pub(crate) struct Target {
     kept: Aim,
     aim_on_trial: Trial<Aim>,
     fused: Response,
-    sizes: Vec<SizeEstimator>,
+    forms: Vec<FormEstimator>,
     memory: Memory,
     /// Cells that the target covers along each axis.
     cells: [f32; 2],
@@ -158,7 +158,7 @@ impl Target {
         let channels = projection.channels();
         let reach = reach(support);
         let mut map = FeatureMap { side: SIDE, channels, values: vec![0.0; SIDE * SIDE * channels] };
-        instruments.extractor.extract(frame, place.map_center(), place.step, &projection, &mut map);
+        instruments.extractor.extract(frame, place.grid(), &projection, &mut map);
         let view = View { map: &map, raw: instruments.extractor.raw() };
         let mut new = Self {
             memory: Memory::new(view, cells),
@@ -177,7 +177,7 @@ impl Target {
             filters: FilterLearner::new(SIDE, channels, support, cells, label_sigma),
             kernel: KernelLearner::new(support, channels, reach, label_sigma),
             fused: Response::zeros(reach),
-            sizes: axes(&instruments.config).into_iter().map(SizeEstimator::new).collect(),
+            forms: axes(&instruments.config).map(FormEstimator::new).collect(),
             previous: Arc::clone(&frame.gray),
             learnt_frames: 0,
             frames: 0,
@@ -186,9 +186,9 @@ impl Target {
             last_confidence: 1.0,
             probation: 0,
         };
-        for size in &mut new.sizes {
-            size.look(frame, place.center, place.size);
-            size.learn(0.0, 1.0);
+        for form in &mut new.forms {
+            form.look(frame, &place);
+            form.learn(0.0, 1.0);
         }
         new.learn(instruments, frame);
         new.kept = new.aim.clone();
@@ -312,14 +312,14 @@ impl Target {
             self.kernel.recall(&self.kept.kernel_stream.template);
         }
         self.aim = self.kept.clone();
-        (self.place.size, self.place.step) = (self.anchor.size, self.anchor.step);
+        self.place = Place { center: self.place.center, ..self.anchor };
         (self.unseen_frames, self.doubtful_frames, self.probation) = (0, 0, PROBATION);
     }
 
     /// Looks for the target in a window.
     fn look(&mut self, instruments: &mut Instruments, frame: &Frame, window: Place) -> Sighting {
         let extractor = &mut instruments.extractor;
-        extractor.extract(frame, window.map_center(), window.step, &self.projection, &mut self.map);
+        extractor.extract(frame, window.grid(), &self.projection, &mut self.map);
         let config = &instruments.config;
         if config.convolution_stream {
             self.aim.convolution_stream.look(&self.map, self.reach);
@@ -388,7 +388,7 @@ impl Target {
 
     /// Goes to where the target was seen, measures it, and learns where that is safe.
     fn accept(&mut self, instruments: &mut Instruments, frame: &Frame, seen: &Sighting) {
-        let pixels = seen.shift.map(|v| v * seen.window.cell());
+        let pixels = seen.window.pixels(seen.shift);
         self.place = seen.place();
         // After an absence, the way is not that of one frame.
         if self.unseen_frames == 0 && self.doubtful_frames == 0 && self.probation < PROBATION {
@@ -399,7 +399,7 @@ impl Target {
         let config = &instruments.config;
         let is_sure = seen.confidence >= SURE;
         let learns = !config.occlusion_gate || (seen.usual >= LEARN && self.probation == 0);
-        self.measure_size(frame, learns);
+        self.measure_form(frame, learns);
         if is_sure {
             self.confirm(instruments, seen);
         } else {
@@ -446,18 +446,17 @@ impl Target {
         }
     }
 
-    fn measure_size(&mut self, frame: &Frame, learns: bool) {
-        for size in &mut self.sizes {
-            let exponent = size.estimate(frame, self.place.center, self.place.size);
-            let factors = size.factors(exponent);
-            let step = self.place.step * (factors[0] * factors[1]).sqrt();
-            let sides = [0, 1].map(|axis| self.place.size[axis] * factors[axis]);
-            if SIZE_RANGE.contains(&(step / self.first_step)) && sides.iter().all(|side| *side >= LEAST_SIDE)
+    fn measure_form(&mut self, frame: &Frame, learns: bool) {
+        for form in &mut self.forms {
+            let steps = form.estimate(frame, &self.place);
+            let changed = form.changed(&self.place, steps);
+            if SIZE_RANGE.contains(&(changed.step / self.first_step))
+                && changed.size.iter().all(|side| *side >= LEAST_SIDE)
             {
-                (self.place.size, self.place.step) = (sides, step);
+                self.place = changed;
             }
             if learns {
-                size.learn(exponent, SIZE_RATE);
+                form.learn(steps, FORM_RATE);
             }
         }
     }
@@ -465,7 +464,7 @@ impl Target {
     /// Learns both streams from where the target is.
     fn learn(&mut self, instruments: &mut Instruments, frame: &Frame) {
         let (place, extractor) = (&self.place, &mut instruments.extractor);
-        extractor.extract(frame, place.map_center(), place.step, &self.projection, &mut self.map);
+        extractor.extract(frame, place.grid(), &self.projection, &mut self.map);
         if self.last_confidence >= CERTAIN {
             self.memory.learn(View { map: &self.map, raw: extractor.raw() });
         }
@@ -498,10 +497,14 @@ fn prior(reach: usize) -> Vec<f32> {
     (0..side * side).map(|i| (-0.5 * (squared(i % side) + squared(i / side))).exp()).collect()
 }
 
-fn axes(config: &TrackerConfig) -> Vec<Axis> {
-    let both = config.scale.then_some(Axis::Both);
-    let apart = config.aspect.then_some([Axis::Width, Axis::Height]);
-    both.into_iter().chain(apart.into_iter().flatten()).collect()
+fn axes(config: &TrackerConfig) -> impl Iterator<Item = Axis> {
+    let all = [
+        (config.rotation, Axis::Turn),
+        (config.scale, Axis::Scale),
+        (config.aspect, Axis::Width),
+        (config.aspect, Axis::Height),
+    ];
+    all.into_iter().filter_map(|(is_on, axis)| is_on.then_some(axis))
 }
 
 fn add_all(sum: &mut Response, parts: &[Response], weight: f32) {
@@ -517,7 +520,7 @@ fn learn_projection(
     place: &Place,
     cells: [f32; 2],
 ) -> Projection {
-    let raw = instruments.extractor.describe(frame, place.map_center(), place.step, SIDE);
+    let raw = instruments.extractor.describe(frame, place.grid());
     let squared =
         |v: usize, axis: usize| ((v as f32 - (SIDE / 2) as f32) / (PROJECTION_SPREAD * cells[axis])).powi(2);
     let weight = |i: usize| (-0.5 * (squared(i % SIDE, 0) + squared(i / SIDE, 1))).exp();

@@ -11,7 +11,7 @@ use crate::simd::vectorized;
 pub(crate) use colour::COLOUR_LENGTH;
 pub(crate) use hog::{CELL, HOG_LENGTH, Hog};
 pub(crate) use projection::Projection;
-pub(crate) use sampling::{Window, sample};
+pub(crate) use sampling::{Sampler, Window};
 
 /// Values per cell before the reduction.
 pub(crate) const RAW_LENGTH: usize = HOG_LENGTH + COLOUR_LENGTH;
@@ -27,33 +27,47 @@ pub(crate) struct FeatureMap {
     pub(crate) values: Vec<f32>,
 }
 
+/// Where in an image cells lie: a square of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Grid {
+    /// Its middle; pixel `(0, 0)` has its centre at the origin.
+    pub(crate) center: [f32; 2],
+    /// Pixels from one sample to the next; a cell has [`CELL`] of them along each axis.
+    pub(crate) step: f32,
+    /// Angle in radians from the image's x to its own, towards y.
+    pub(crate) turn: f32,
+    /// Cells along each axis.
+    pub(crate) side: usize,
+}
+
 /// Makes feature maps; buffers are kept from call to call.
 #[derive(Debug, Default)]
 pub(crate) struct Extractor {
     hog: Hog,
+    sampler: Sampler,
     samples: Vec<f32>,
     raw: Vec<f32>,
 }
 
 impl Extractor {
-    /// Describes the square of `side` cells of [`CELL`] samples around `center`, a sample every `step` pixels:
-    /// `[side, side, RAW_LENGTH]`.
-    pub(crate) fn describe(&mut self, frame: &Frame, center: [f32; 2], step: f32, side: usize) -> &[f32] {
+    /// Describes the cells of `grid`: `[side, side, RAW_LENGTH]`.
+    pub(crate) fn describe(&mut self, frame: &Frame, grid: Grid) -> &[f32] {
+        let Grid { center, step, turn, side } = grid;
         self.raw.resize(side * side * RAW_LENGTH, 0.0);
-        let window = Window { center, step: [step; 2], size: [(side + 2) * CELL; 2] };
-        sample(&frame.gray, &window, &mut self.samples);
+        let window = Window { center, step: [step; 2], size: [(side + 2) * CELL; 2], turn };
+        self.sampler.sample(&frame.gray, &window, &mut self.samples);
         self.hog.describe(&self.samples, [side; 2], &mut self.raw, RAW_LENGTH);
         let coarser = (CELL / colour::SAMPLES_PER_CELL) as f32;
         let size = [side * colour::SAMPLES_PER_CELL; 2];
-        let window = Window { center, step: [step * coarser; 2], size };
+        let window = Window { center, step: [step * coarser; 2], size, turn };
         let colours = &mut self.raw[HOG_LENGTH..];
         match &frame.rgb {
             Some(rgb) => {
-                sample(rgb, &window, &mut self.samples);
+                self.sampler.sample(rgb, &window, &mut self.samples);
                 colour::describe::<3>(&self.samples, side, colours, RAW_LENGTH);
             }
             None => {
-                sample(&frame.gray, &window, &mut self.samples);
+                self.sampler.sample(&frame.gray, &window, &mut self.samples);
                 colour::describe::<1>(&self.samples, side, colours, RAW_LENGTH);
             }
         }
@@ -65,16 +79,15 @@ impl Extractor {
         &self.raw
     }
 
-    /// The same as [`describe`](Self::describe), reduced by `projection` into `map`.
+    /// The same as [`describe`](Self::describe), reduced by `projection` into `map`, which has as many cells.
     pub(crate) fn extract(
         &mut self,
         frame: &Frame,
-        center: [f32; 2],
-        step: f32,
+        grid: Grid,
         projection: &Projection,
         map: &mut FeatureMap,
     ) {
-        let raw = self.describe(frame, center, step, map.side);
+        let raw = self.describe(frame, grid);
         vectorized(|| projection.project(raw, &mut map.values));
     }
 }

@@ -2,7 +2,7 @@
 
 use geometry::{BoundingBox, Frame};
 
-use crate::features::{Extractor, RAW_LENGTH};
+use crate::features::{Extractor, Grid, RAW_LENGTH};
 
 /// Cells along each axis.
 const SIDE: usize = 4;
@@ -18,7 +18,8 @@ impl Appearance {
     pub(crate) fn new(extractor: &mut Extractor, frame: &Frame, of: &BoundingBox) -> Self {
         let (x, y) = of.center();
         let step = of.area().sqrt() / (SIDE * crate::features::CELL) as f32;
-        let raw = extractor.describe(frame, [x - 0.5, y - 0.5], step.max(0.05), SIDE);
+        let grid = Grid { center: [x - 0.5, y - 0.5], step: step.max(0.05), turn: 0.0, side: SIDE };
+        let raw = extractor.describe(frame, grid);
         debug_assert_eq!(raw.len(), SIDE * SIDE * RAW_LENGTH);
         Self(raw.to_vec()).normalised()
     }
