@@ -74,6 +74,8 @@ const LOST_AFTER: u32 = 3;
 const SOUGHT_AFTER: u32 = 3;
 /// Seeks farther away in every so many frames while something usual is followed.
 const FAR_INTERVAL: u32 = 4;
+/// By how much a target that is sought may have turned meanwhile, in radians, by turns.
+const SOUGHT_TURNS: [f32; 4] = [0.4, -0.4, 0.8, -0.8];
 /// Frames for which a target that is not seen, or is doubted, is thought to keep its speed.
 const COASTING: (u32, u32) = (12, 30);
 /// Frames after the target was found again in which nothing is learnt.
@@ -277,7 +279,10 @@ impl Target {
         std::mem::swap(&mut self.aim, &mut self.kept);
         let found = self.windows_to_seek(frame).into_iter().flatten().find_map(|window| {
             let glimpse = self.look(instruments, frame, window);
-            (glimpse.confidence >= GLIMPSED).then(|| self.look(instruments, frame, glimpse.place()))
+            (glimpse.confidence >= GLIMPSED).then(|| {
+                let (place, _) = self.estimate_form(frame, glimpse.place());
+                self.look(instruments, frame, place)
+            })
         });
         std::mem::swap(&mut self.aim, &mut self.kept);
         found.filter(|found| found.confidence >= FOUND)
@@ -297,7 +302,14 @@ impl Target {
 
     /// Where to seek: where the target was last seen, and from time to time farther away.
     fn windows_to_seek(&mut self, frame: &Frame) -> [Option<Place>; 2] {
+        let turns = self.doubtful_frames as usize / 2;
+        let turn = if self.unseen_frames == 0 || self.doubtful_frames.is_multiple_of(2) {
+            0.0
+        } else {
+            SOUGHT_TURNS[turns % SOUGHT_TURNS.len()]
+        };
         let near = self.anchor.clamped(frame.size(), 0.0);
+        let near = Place { turn: near.turn + turn, ..near };
         let pitch = PITCH * (2 * self.reach) as f32 * near.cell();
         let is_turn = self.unseen_frames > 0 || self.doubtful_frames.is_multiple_of(FAR_INTERVAL);
         [Some(near), is_turn.then(|| self.search.next_window(&near, pitch, frame.size())).flatten()]
@@ -447,18 +459,27 @@ impl Target {
     }
 
     fn measure_form(&mut self, frame: &Frame, learns: bool) {
+        let (place, steps) = self.estimate_form(frame, self.place);
+        self.place = place;
+        if learns {
+            self.forms.iter_mut().zip(steps).for_each(|(form, steps)| form.learn(steps, FORM_RATE));
+        }
+    }
+
+    /// `place` with the target's size and turn there, and the steps that each estimate made.
+    fn estimate_form(&mut self, frame: &Frame, mut place: Place) -> (Place, Vec<f32>) {
+        let mut all = Vec::with_capacity(self.forms.len());
         for form in &mut self.forms {
-            let steps = form.estimate(frame, &self.place);
-            let changed = form.changed(&self.place, steps);
+            let steps = form.estimate(frame, &place);
+            let changed = form.changed(&place, steps);
             if SIZE_RANGE.contains(&(changed.step / self.first_step))
                 && changed.size.iter().all(|side| *side >= LEAST_SIDE)
             {
-                self.place = changed;
+                place = changed;
             }
-            if learns {
-                form.learn(steps, FORM_RATE);
-            }
+            all.push(steps);
         }
+        (place, all)
     }
 
     /// Learns both streams from where the target is.
