@@ -17,9 +17,9 @@ pub struct TrackerConfig {
     pub fast_memory: bool,
     /// Colour names beside gradients.
     pub colour: bool,
-    /// Width and height change together.
+    /// The target's size changes.
     pub scale: bool,
-    /// Width and height change apart.
+    /// The ratio of its sides changes.
     pub aspect: bool,
     /// The target may turn in the image.
     pub rotation: bool,

@@ -22,8 +22,10 @@ const CELLS: usize = 8;
 const CONTEXT: f32 = 1.4;
 /// Spread of the label, in steps from form to form.
 const LABEL_SIGMA: f32 = 1.0;
-/// Spread of how much the form is thought to change, in steps.
+/// Spread of how much size and direction are thought to change from frame to frame, in steps, and the aspect, which
+/// changes as slowly as a camera flies around its target.
 const PRIOR_SIGMA: f32 = 5.0;
+const ASPECT_SIGMA: f32 = 2.0;
 /// Ridge of the regression, as a share of the mean energy of a window.
 const RIDGE: f32 = 0.05;
 /// Numbers that describe a window.
@@ -34,10 +36,8 @@ const LENGTH: usize = CELLS * CELLS * HOG_LENGTH;
 pub(crate) enum Axis {
     /// Both sides together.
     Scale,
-    /// The width alone.
-    Width,
-    /// The height alone.
-    Height,
+    /// Width against height.
+    Aspect,
     /// The direction.
     Turn,
 }
@@ -51,14 +51,13 @@ impl Axis {
             Self::Scale => {
                 Place { size: [width * factor, height * factor], step: place.step * factor, ..*place }
             }
-            Self::Width => {
-                Place { size: [width * factor, height], step: place.step * factor.sqrt(), ..*place }
-            }
-            Self::Height => {
-                Place { size: [width, height * factor], step: place.step * factor.sqrt(), ..*place }
-            }
+            Self::Aspect => Place { size: [width * factor, height / factor], ..*place },
             Self::Turn => Place { turn: place.turn + ANGLE * steps, ..*place },
         }
+    }
+
+    fn prior_sigma(self) -> f32 {
+        if self == Self::Aspect { ASPECT_SIGMA } else { PRIOR_SIGMA }
     }
 }
 
@@ -93,7 +92,7 @@ impl FormEstimator {
         self.look(frame, place);
         let scores: [f32; FORMS] = std::array::from_fn(|i| {
             let sample = &self.samples[i * LENGTH..(i + 1) * LENGTH];
-            let distance = (i as f32 - (FORMS / 2) as f32) / PRIOR_SIGMA;
+            let distance = (i as f32 - (FORMS / 2) as f32) / self.axis.prior_sigma();
             vectorized(|| dot(sample, &self.weights)) * (-0.5 * distance * distance).exp()
         });
         let best = (0..FORMS).fold(FORMS / 2, |best, i| if scores[i] > scores[best] { i } else { best });

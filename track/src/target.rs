@@ -519,12 +519,7 @@ fn prior(reach: usize) -> Vec<f32> {
 }
 
 fn axes(config: &TrackerConfig) -> impl Iterator<Item = Axis> {
-    let all = [
-        (config.rotation, Axis::Turn),
-        (config.scale, Axis::Scale),
-        (config.aspect, Axis::Width),
-        (config.aspect, Axis::Height),
-    ];
+    let all = [(config.rotation, Axis::Turn), (config.scale, Axis::Scale), (config.aspect, Axis::Aspect)];
     all.into_iter().filter_map(|(is_on, axis)| is_on.then_some(axis))
 }
 
