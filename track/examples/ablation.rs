@@ -1,7 +1,9 @@
 //! What each part of the tracker is worth: how well it does on sequences of boxes with one part left out after the other.
 //!
-//! `cargo run --release -p kestrel-track --example ablation -- [--only VARIANT] SEQUENCE...`, where a sequence is a folder in
-//! one of the layouts that `datasets` knows (OTB, UAV123, DTB70, VOT). Prints means over the sequences: the area under the
+//! `cargo run --release -p kestrel-track --example ablation -- [--only VARIANT] [--starts N] SEQUENCE...`, where a sequence is a
+//! folder in one of the layouts that `datasets` knows (OTB, UAV123, DTB70, VOT). A pixel more or less in the first box can decide
+//! whether a target is lost a hundred frames later: with `--starts`, up to [`STARTS`], each sequence is begun as often, the
+//! first box moved by a pixel each time but the first. Prints means over the sequences: the area under the
 //! success curve of OTB's one-pass protocol, as `kestrel eval tracking` has it; the share of frames
 //! without the target whose confidence is [`TRUSTED`] or more; the share of frames where the target is held but whose
 //! confidence is less; frames from the target's return until it is held again; milliseconds of wall time per frame.
@@ -43,6 +45,9 @@ const TRUSTED: f32 = 0.5;
 /// An overlap of more than this holds the target.
 const HELD: f32 = 0.5;
 
+/// By how many pixels the first box is moved.
+const STARTS: [(f32, f32); 5] = [(0.0, 0.0), (1.0, 0.0), (-1.0, 0.0), (0.0, 1.0), (0.0, -1.0)];
+
 struct Sequence {
     name: String,
     frames: Vec<Frame>,
@@ -51,10 +56,12 @@ struct Sequence {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments: Vec<_> = std::env::args().skip(1).collect();
-    let mut only = None;
-    if arguments.first().is_some_and(|first| first == "--only") && arguments.len() > 1 {
-        only = arguments.drain(..2).nth(1);
-    }
+    let mut option = |name: &str| {
+        let is_given = arguments.first().is_some_and(|first| first == name) && arguments.len() > 1;
+        if is_given { arguments.drain(..2).nth(1) } else { None }
+    };
+    let only = option("--only");
+    let starts = option("--starts").map_or(Ok(1), |starts| starts.parse::<usize>())?;
     let variants = VARIANTS.iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name));
     let mut sums: Vec<_> = variants.map(|variant| (variant, Means::default())).collect();
     let mut frames = 0;
@@ -65,11 +72,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         for (at, ((_, switch), means)) in sums.iter_mut().enumerate() {
             let mut config = TrackerConfig::default();
             switch(&mut config);
-            let figures = run(&sequence, &config)?;
-            if at == 0 {
-                print(&format!("    {}", sequence.name), &figures.all());
+            let mut own = Means::default();
+            for start in STARTS.iter().take(starts.max(1)) {
+                own.add(&run(&sequence, &config, *start)?.all());
             }
-            means.add(&figures);
+            if at == 0 {
+                print(&format!("    {}", sequence.name), &own.figures());
+            }
+            means.add(&own.figures());
         }
     }
     heading(&format!("{} sequences, {frames} frames", arguments.len()));
@@ -119,9 +129,10 @@ struct Answer {
     confidence: f32,
 }
 
-fn run(sequence: &Sequence, config: &TrackerConfig) -> Result<Figures, Box<dyn Error>> {
+fn run(sequence: &Sequence, config: &TrackerConfig, start: (f32, f32)) -> Result<Figures, Box<dyn Error>> {
     let mut tracker = Tracker::new(config.clone());
     let first = sequence.truth.first().copied().flatten().ok_or("expected a target in the first frame")?;
+    let first = BoundingBox { x: first.x + start.0, y: first.y + start.1, ..first };
     tracker.init(&sequence.frames[0], first)?;
     let mut answers = vec![Answer { overlap: Some(1.0), confidence: 1.0 }];
     let mut boxes = vec![first.into()];
@@ -175,8 +186,8 @@ struct Means {
 }
 
 impl Means {
-    fn add(&mut self, figures: &Figures) {
-        for (i, figure) in figures.all().into_iter().enumerate() {
+    fn add(&mut self, figures: &[Option<f64>; 5]) {
+        for (i, figure) in figures.iter().enumerate() {
             self.sums[i] += figure.unwrap_or(0.0);
             self.counts[i] += usize::from(figure.is_some());
         }

@@ -22,10 +22,10 @@ const CELLS: usize = 8;
 const CONTEXT: f32 = 1.4;
 /// Spread of the label, in steps from form to form.
 const LABEL_SIGMA: f32 = 1.0;
-/// Spread of how much size and direction are thought to change from frame to frame, in steps, and the aspect, which
-/// changes as slowly as a camera flies around its target.
-const PRIOR_SIGMA: f32 = 5.0;
-const ASPECT_SIGMA: f32 = 2.0;
+/// Spread of how much the size is thought to change from frame to frame, in steps, and of all else, which changes as slowly
+/// as a vehicle turns or a camera flies around it.
+const SIZE_SIGMA: f32 = 5.0;
+const SLOW_SIGMA: f32 = 2.5;
 /// Ridge of the regression, as a share of the mean energy of a window.
 const RIDGE: f32 = 0.05;
 /// Numbers that describe a window.
@@ -57,7 +57,7 @@ impl Axis {
     }
 
     fn prior_sigma(self) -> f32 {
-        if self == Self::Aspect { ASPECT_SIGMA } else { PRIOR_SIGMA }
+        if self == Self::Scale { SIZE_SIGMA } else { SLOW_SIGMA }
     }
 }
 

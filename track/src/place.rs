@@ -66,6 +66,12 @@ impl Place {
         Self { center: [0, 1].map(|axis| self.center[axis].clamp(-margin, last[axis] + margin)), ..*self }
     }
 
+    /// How much of its box is inside an image of `(width, height)`.
+    pub(crate) fn share_inside(&self, (width, height): (usize, usize)) -> f32 {
+        let target = self.bounding_box();
+        target.clipped(width, height).map_or(0.0, |inside| inside.area() / target.area())
+    }
+
     /// The box around it. What is in its corners is not known: its outline is taken to be the superellipse
     /// `|x / a|^4 + |y / b|^4 = 1`, between a rectangle and an ellipse.
     pub(crate) fn bounding_box(&self) -> BoundingBox {

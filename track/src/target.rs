@@ -62,6 +62,8 @@ const SURE: f32 = 0.5;
 const REGAIN: f32 = 0.55;
 /// Confidence from which on a look may be remembered.
 const CERTAIN: f32 = 0.9;
+/// A target of which this share is inside the image is measured.
+const WHOLE: f32 = 0.95;
 /// Confidence at which a doubted target counts as found elsewhere, and how much better than where it was thought to be the odds
 /// must be.
 const FOUND: f32 = 0.6;
@@ -411,7 +413,10 @@ impl Target {
         let config = &instruments.config;
         let is_sure = seen.confidence >= SURE;
         let learns = !config.occlusion_gate || (seen.usual >= LEARN && self.probation == 0);
-        self.measure_form(frame, learns);
+        // What is not the target, or is cut off by the image's edge, has another form.
+        if is_sure && self.place.share_inside(frame.size()) >= WHOLE {
+            self.measure_form(frame, learns);
+        }
         if is_sure {
             self.confirm(instruments, seen);
         } else {
