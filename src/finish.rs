@@ -327,7 +327,8 @@ const SCALE_NOT_FOUND: &str = "Lengths are in map units, not metres: the source 
 const NOTHING_TRACKED: &str = "no frame was tracked, so there is no trajectory: the camera must move sideways or forward \
                                past things with texture";
 
-const NOTHING_FOLLOWED: &str = "nothing was followed: the flight ended before the frame of --follow-at";
+const NOTHING_FOLLOWED: &str = "nothing was followed: the flight ended before the frame of --follow-at, or the detector never gave \
+                                the id of --follow";
 
 /// How well the flight's path is known.
 struct Accuracy {

@@ -34,7 +34,7 @@ use crate::sinks::{
 use crate::stages::{
     Anchor, DepthChoice, DepthEstimate, DepthFactory, DepthStage, DetectChoice, DetectStage, Detected,
     DetectorFactory, EstimatorFactory, FollowStage, Followed, FollowerFactory, IdentityMemory, OdometryStage,
-    TargetChoice, TargetMemory,
+    Pointer, Scene, TargetChoice, TargetMemory,
 };
 use crate::summary::{Ended, FlightSummary, SourceLog};
 
@@ -308,9 +308,10 @@ impl Flight {
         let progress = sinks.progress.clone();
         graph.sink("progress", odometry.block(ROOM), Supervision::default(), move || Ok(progress.clone()));
 
+        let detected = self.add_detector(&mut graph, &source.frames, is_live, sinks);
         let looks = Looks {
-            followed: self.add_follower(&mut graph, &source.frames, is_live, sinks),
-            detected: self.add_detector(&mut graph, &source.frames, is_live, sinks),
+            followed: self.add_follower(&mut graph, &source.frames, detected.as_ref(), is_live, sinks),
+            detected,
             depth: self.add_depth(&mut graph, &source.frames, is_live, sinks),
         };
 
@@ -326,26 +327,40 @@ impl Flight {
         graph
     }
 
-    /// The tracker, where there is something to follow.
+    /// The tracker, where there is something to follow: in what the detector saw where that has the target's identity.
     fn add_follower(
         &self,
         graph: &mut Graph,
         frames: &Port<Frame>,
+        detected: Option<&Port<Detected>>,
         is_live: bool,
         sinks: &Sinks,
     ) -> Option<Port<Followed>> {
         let (choice, target) = self.config.follow.zip(sinks.target.clone())?;
-        // Of a camera the tracker takes what it can: whatever ails it must not cost the odometry a frame.
-        let frames = if is_live { frames.latest() } else { frames.block(ROOM) };
-        let (follower, memory) = (Arc::clone(&self.follower), TargetMemory::default());
-        let deadline = Supervision::with_deadline(self.config.follow_deadline);
-        let followed = graph.stage(FOLLOW, frames, deadline, move || {
-            Ok(FollowStage::new(Arc::clone(&follower), choice, memory.clone()))
-        });
+        let followed = match (choice.target, detected) {
+            (Pointer::Identity(_), Some(detected)) => self.follow_in(graph, detected, choice, is_live),
+            _ => self.follow_in(graph, frames, choice, is_live),
+        };
         graph.sink("target", followed.block(RECORDER_ROOM), Supervision::default(), move || {
             Ok(target.clone())
         });
         Some(followed)
+    }
+
+    fn follow_in<S: Scene>(
+        &self,
+        graph: &mut Graph,
+        scenes: &Port<S>,
+        choice: TargetChoice,
+        is_live: bool,
+    ) -> Port<Followed> {
+        // Of a camera the tracker takes what it can: whatever ails it must not cost the odometry a frame.
+        let scenes = if is_live { scenes.latest() } else { scenes.block(ROOM) };
+        let (follower, memory) = (Arc::clone(&self.follower), TargetMemory::default());
+        let deadline = Supervision::with_deadline(self.config.follow_deadline);
+        graph.stage(FOLLOW, scenes, deadline, move || {
+            Ok(FollowStage::new(Arc::clone(&follower), choice, memory.clone()))
+        })
     }
 
     /// The detector, where there is one.

@@ -13,7 +13,7 @@ use common::*;
 use datasets::SourceSpec;
 use kestrel_runtime::graph::Schedule;
 use kestrel_runtime::run::*;
-use kestrel_runtime::stages::DetectChoice;
+use kestrel_runtime::stages::{DetectChoice, FollowStart, Pointer, TargetChoice};
 use kestrel_runtime::{Flight, FlightConfig, FlightSummary};
 
 const COMPARED: [&str; 4] = [DETECTIONS, ODOMETRY, ADMITTED, TRAJECTORY_KITTI];
@@ -31,9 +31,19 @@ fn choice(every: u64) -> DetectChoice {
     }
 }
 
-fn flight(source: Made, schedule: Schedule, (of_detector, of_odometry): Troubles<'_>) -> Flight {
+fn flight(source: Made, schedule: Schedule, troubles: Troubles<'_>) -> Flight {
+    following(None, source, schedule, troubles)
+}
+
+fn following(
+    follow: Option<TargetChoice>,
+    source: Made,
+    schedule: Schedule,
+    (of_detector, of_odometry): Troubles<'_>,
+) -> Flight {
     let config = FlightConfig {
         schedule,
+        follow,
         source_spec: SourceSpec::new("made"),
         detect_deadline: Duration::from_millis(150),
         ..FlightConfig::default()
@@ -138,6 +148,30 @@ fn a_replay_repeats_the_detector_to_the_byte_whoever_was_restarted() {
 fn summary_restarts(run: &Path) -> u64 {
     let metrics: serde_json::Value = serde_json::from_slice(&fs::read(run.join(METRICS)).unwrap()).unwrap();
     metrics["detections"]["restarts"].as_u64().unwrap()
+}
+
+#[test]
+fn an_identity_is_followed_and_repeated_whoever_was_restarted() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let follower = || Drifter::factory(&[], Duration::ZERO);
+    let faults = [(13, Injected::Error), (24, Injected::Panic)];
+    let choice = TargetChoice { target: Pointer::Identity(1), start: FollowStart::Frame(0) };
+    let flight = following(Some(choice), Made::recorded(40), Schedule::Threads, (&faults, &[]));
+    assert_balanced(&fly_into(&at("run"), flight.with_follower(follower())));
+    let has_it = |row: &&DetectionRow| matches!(row.outcome, DetectionOutcome::Found { id: Some(1), .. });
+    let seen = read_detections(&at("run")).unwrap();
+    let first = seen.iter().find(has_it).unwrap().seq;
+    let rows = read_target(&at("run")).unwrap();
+    assert!(first > 0 && rows.len() == 40, "{first}");
+    for row in rows.iter().filter(|row| row.outcome != TargetOutcome::Restarted) {
+        let is_waiting = row.outcome == TargetOutcome::Waiting;
+        assert_eq!(is_waiting, row.seq < first, "{row:?}");
+    }
+    let replay = replay_of(&at("run"), Some(Made::recorded(40))).with_follower(follower());
+    replay_into(&at("again"), replay.with_detector(Seer::factory(&[], Duration::ZERO)));
+    let compared = [TARGET, DETECTIONS];
+    assert_eq!(contents(&at("run"), &compared), contents(&at("again"), &compared));
 }
 
 #[test]

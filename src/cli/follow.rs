@@ -6,11 +6,12 @@ use runtime::stages::{FollowStart, Pointer, TargetChoice};
 
 #[derive(Debug, Args)]
 pub(crate) struct FollowArgs {
-    /// Follow a target: the box around it (left, top, width and height in pixels), or a point near its middle, from which its box is
-    /// then found. The boxes go into target.csv
-    #[arg(long, value_name = "X,Y[,W,H]", value_parser = pointer, allow_hyphen_values = true)]
+    /// Follow a target: the box around it (left, top, width and height in pixels), a point near its middle, from which its box is
+    /// then found, or id:N, the object that the detector's findings know by that number (detections.csv and the viewer have
+    /// them). The boxes go into target.csv
+    #[arg(long, value_name = "X,Y[,W,H]|id:N", value_parser = pointer, allow_hyphen_values = true)]
     follow: Option<Pointer>,
-    /// The frame in which the target is there: its number, from 0, or the seconds since the first with an `s` behind, as in 4.5s
+    /// The frame in which the target is there, or from which on an id is looked for: its number, from 0, or the seconds since the first with an `s` behind, as in 4.5s
     #[arg(long, value_name = "FRAME|SECONDSs", value_parser = start, default_value = "0", requires = "follow")]
     follow_at: FollowStart,
 }
@@ -31,10 +32,15 @@ pub(super) fn bounding_box(text: &str) -> Result<BoundingBox, String> {
 }
 
 fn pointer(text: &str) -> Result<Pointer, String> {
+    if let Some(id) = text.strip_prefix("id:") {
+        let id = id.parse().map_err(|_| "expected a number behind id:, like id:3".to_owned())?;
+        return Ok(Pointer::Identity(id));
+    }
     match numbers(text).as_deref() {
         Some([x, y]) => Ok(Pointer::Point([*x, *y])),
         Some([x, y, width, height]) => Ok(Pointer::Box(BoundingBox::new(*x, *y, *width, *height))),
-        _ => Err("expected a box x,y,w,h, like 320,200,40,22, or a point x,y, like 340,211".to_owned()),
+        _ => Err("expected a box x,y,w,h, like 320,200,40,22, a point x,y, like 340,211, or id:N, like id:3"
+            .to_owned()),
     }
 }
 
@@ -61,6 +67,8 @@ mod tests {
         assert_eq!(bounding_box("1,2.5, 3,4"), Ok(expected));
         assert_eq!(pointer("1,2.5,3,4"), Ok(Pointer::Box(expected)));
         assert_eq!(pointer("-1, 2.5"), Ok(Pointer::Point([-1.0, 2.5])));
+        assert_eq!(pointer("id:12"), Ok(Pointer::Identity(12)));
+        assert!(["id:", "id:-1", "id:1.5", "id"].iter().all(|wrong| pointer(wrong).is_err()));
         for wrong in ["", "1,2,3", "1,2,3,4,5", "a,2,3,4", "1;2"] {
             assert!(bounding_box(wrong).is_err() && pointer(wrong).is_err(), "{wrong}");
         }

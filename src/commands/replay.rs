@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use datasets::Dataset;
 use runtime::Replay;
-use runtime::run::{RunDirectory, TRAJECTORY_KITTI};
+use runtime::run::{FollowTable, RunDirectory, TRAJECTORY_KITTI};
 
 use crate::cli::ReplayArgs;
-use crate::commands::run::{cancel_on_signal, observer, own_target, own_truth};
+use crate::commands::run::{cancel_on_signal, ensure_identified, observer, own_target, own_truth};
 use crate::commands::{INCOMPLETE, ensure_apart};
 use crate::depths::{self, DepthFilm};
 use crate::detections::DetectionFilm;
@@ -29,6 +29,7 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let title = format!("{}, replayed", replay.manifest().source.name);
     let flown = replay.manifest().detect.as_ref().filter(|_| !args.no_detector);
     let detector = flown.map(DetectorFile::as_flown).transpose()?;
+    ensure_identified(replay.manifest().follow.map(FollowTable::to_choice).as_ref(), detector.is_some())?;
     let flown = replay.manifest().depth.as_ref().filter(|_| !args.no_depth);
     let depth = flown.map(depths::as_flown).transpose()?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("replay"));

@@ -9,7 +9,7 @@ use datasets::{Dataset, SourceSpec, TargetTruth, WindowSpec};
 use runtime::graph::{CancelFlag, Schedule};
 use runtime::run::RunDirectory;
 use runtime::sinks::Progress;
-use runtime::stages::{DepthChoice, DepthFactory, DetectChoice, DetectorFactory, TargetChoice};
+use runtime::stages::{DepthChoice, DepthFactory, DetectChoice, DetectorFactory, Pointer, TargetChoice};
 use runtime::{Flight, FlightConfig, FlightSummary, Viewer};
 use vo::{ScaleSample, ScaleSource};
 
@@ -62,6 +62,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         args.source
     );
     ensure_in_view(config.follow.as_ref(), &source)?;
+    ensure_identified(config.follow.as_ref(), detector.is_some())?;
     let target_truth = own_target(&source);
     ensure_apart(Path::new(&args.source), &args.out)?;
     // Everything that can be wrong with the input is known by now, so that nothing is touched for its sake.
@@ -130,6 +131,16 @@ fn ensure_in_view(choice: Option<&TargetChoice>, source: &dyn Dataset) -> anyhow
     let (width, height) = (camera.width(), camera.height());
     let is_inside = choice.is_none_or(|choice| choice.target.is_inside(width, height));
     ensure!(is_inside, "expected a box or a point inside the {width}x{height} image for --follow");
+    Ok(())
+}
+
+/// Refuses an identity that nobody gives.
+pub(super) fn ensure_identified(choice: Option<&TargetChoice>, is_looking: bool) -> anyhow::Result<()> {
+    let needs_detector = choice.is_some_and(|choice| matches!(choice.target, Pointer::Identity(_)));
+    ensure!(
+        is_looking || !needs_detector,
+        "expected a detector, which gives the ids of --follow: leave --no-detector out"
+    );
     Ok(())
 }
 

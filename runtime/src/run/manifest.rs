@@ -171,6 +171,8 @@ pub enum PointerTable {
     Box([f32; 4]),
     /// `[x, y]` in pixels.
     Point([f32; 2]),
+    /// The detector's identity.
+    Identity(u64),
 }
 
 /// [`FollowStart`] as a key.
@@ -189,6 +191,7 @@ impl From<&TargetChoice> for FollowTable {
         let target = match target {
             Pointer::Box(b) => PointerTable::Box([b.x, b.y, b.width, b.height]),
             Pointer::Point(point) => PointerTable::Point(*point),
+            Pointer::Identity(id) => PointerTable::Identity(*id),
         };
         let start = match start {
             FollowStart::Frame(number) => StartTable::FromFrame(*number),
@@ -204,6 +207,7 @@ impl FollowTable {
         let target = match self.target {
             PointerTable::Box([x, y, width, height]) => Pointer::Box(BoundingBox::new(x, y, width, height)),
             PointerTable::Point(point) => Pointer::Point(point),
+            PointerTable::Identity(id) => Pointer::Identity(id),
         };
         let start = match self.start {
             StartTable::FromFrame(number) => FollowStart::Frame(number),

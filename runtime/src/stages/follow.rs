@@ -1,10 +1,12 @@
 //! Frames to where the one target is.
 
+use std::marker::PhantomData;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use geometry::{BoundingBox, Frame, Timestamp, Track, TrackState};
 use track::{TrackError, Tracker, object_at};
 
+use super::detect::{Detected, Object};
 use crate::graph::{Packet, Stage, StageError};
 
 /// What is to be followed, and from when on.
@@ -23,24 +25,31 @@ pub enum Pointer {
     Box(BoundingBox),
     /// By a point on it, near its middle: see [`object_at`].
     Point([f32; 2]),
+    /// By the identity that the detector's findings were given: see [`Object`]. It is followed from the first frame on in which
+    /// there is one.
+    Identity(u64),
 }
 
 impl Pointer {
-    /// The target's box in `frame`.
+    /// The target's box in `frame`, in which there are `objects`; `None` where the identity is not among them.
     ///
     /// # Errors
     /// [`TrackError::Box`] for a point outside the frame; whether a box can be followed is for the follower to say.
-    pub fn in_frame(&self, frame: &Frame) -> Result<BoundingBox, TrackError> {
+    pub fn in_frame(&self, frame: &Frame, objects: &[Object]) -> Result<Option<BoundingBox>, TrackError> {
         match *self {
-            Self::Box(bounding_box) => Ok(bounding_box),
-            Self::Point([x, y]) => object_at(frame, [x, y]).ok_or_else(|| {
+            Self::Box(bounding_box) => Ok(Some(bounding_box)),
+            Self::Point([x, y]) => object_at(frame, [x, y]).map(Some).ok_or_else(|| {
                 let (width, height) = frame.size();
                 TrackError::Box { found: BoundingBox::new(x, y, 0.0, 0.0), width, height }
             }),
+            Self::Identity(id) => {
+                let object = objects.iter().find(|object| object.track.id == id);
+                Ok(object.map(|object| object.track.bounding_box))
+            }
         }
     }
 
-    /// Whether there can be a target in frames of this size: at least a pixel of it inside.
+    /// Whether there can be a target in frames of this size: at least a pixel of it inside. An identity may always come.
     pub fn is_inside(&self, width: usize, height: usize) -> bool {
         match *self {
             Self::Box(bounding_box) => {
@@ -48,7 +57,36 @@ impl Pointer {
                 visible.is_some_and(|visible| visible.width >= 1.0 && visible.height >= 1.0)
             }
             Self::Point([x, y]) => (0.0..width as f32).contains(&x) && (0.0..height as f32).contains(&y),
+            Self::Identity(_) => true,
         }
+    }
+}
+
+/// What a target is chosen and followed in.
+pub trait Scene: Send + Sync + 'static {
+    /// The frame.
+    fn frame(&self) -> &Frame;
+    /// What is known to be in it.
+    fn objects(&self) -> &[Object];
+}
+
+impl Scene for Frame {
+    fn frame(&self) -> &Frame {
+        self
+    }
+
+    fn objects(&self) -> &[Object] {
+        &[]
+    }
+}
+
+impl Scene for Detected {
+    fn frame(&self) -> &Frame {
+        &self.frame
+    }
+
+    fn objects(&self) -> &[Object] {
+        &self.objects
     }
 }
 
@@ -139,13 +177,14 @@ pub struct Followed {
 
 /// Runs a [`Follower`]. After a restart the new one is shown the target where it was last seen for certain, in the frame it was
 /// seen in, and goes on from there: what was learnt since the choice is lost, the target is not.
-pub struct FollowStage {
+pub struct FollowStage<S> {
     factory: FollowerFactory,
     choice: TargetChoice,
     memory: TargetMemory,
     generation: u64,
     /// Who follows, once there is a target.
     follower: Option<Box<dyn Follower>>,
+    scene: PhantomData<fn(S)>,
 }
 
 /// What outlives a restart. Clones share it.
@@ -189,14 +228,14 @@ impl TargetMemory {
     }
 }
 
-impl FollowStage {
+impl<S: Scene> FollowStage<S> {
     /// A stage that follows `choice`, or what `memory` knows of it already.
     pub fn new(factory: FollowerFactory, choice: TargetChoice, memory: TargetMemory) -> Self {
         let generation = memory.next_generation();
-        Self { factory, choice, memory, generation, follower: None }
+        Self { factory, choice, memory, generation, follower: None, scene: PhantomData }
     }
 
-    fn is_due(&self, input: &Packet<Frame>) -> bool {
+    fn is_due(&self, input: &Packet<S>) -> bool {
         let began = self.memory.began(input.stamp);
         match self.choice.start {
             FollowStart::Frame(number) => input.seq >= number,
@@ -205,14 +244,15 @@ impl FollowStage {
     }
 
     /// Begins to follow: the target as last seen, else as chosen.
-    fn begin(&mut self, input: &Packet<Frame>) -> Result<Option<Track>, TrackError> {
-        let frame = &*input.payload;
+    fn begin(&mut self, input: &Packet<S>) -> Result<Option<Track>, TrackError> {
+        let frame = input.payload.frame();
         let mut follower = (self.factory)();
         let track = if let Some((seen_in, bounding_box)) = self.memory.sighting() {
             follower.init(&seen_in, bounding_box)?;
             follower.update(frame)?
-        } else if self.is_due(input) {
-            let bounding_box = self.choice.target.in_frame(frame)?;
+        } else if self.is_due(input)
+            && let Some(bounding_box) = self.choice.target.in_frame(frame, input.payload.objects())?
+        {
             follower.init(frame, bounding_box)?;
             Track { id: 0, stamp: frame.stamp, bounding_box, confidence: 1.0, state: TrackState::Confirmed }
         } else {
@@ -223,12 +263,12 @@ impl FollowStage {
     }
 }
 
-impl Stage for FollowStage {
-    type Input = Frame;
+impl<S: Scene> Stage for FollowStage<S> {
+    type Input = S;
     type Output = Followed;
 
-    fn process(&mut self, input: &Packet<Frame>) -> Result<Option<Followed>, StageError> {
-        let frame = &*input.payload;
+    fn process(&mut self, input: &Packet<S>) -> Result<Option<Followed>, StageError> {
+        let frame = input.payload.frame();
         let target = match &mut self.follower {
             Some(follower) => Some(follower.update(frame)?),
             None => self.begin(input)?,
@@ -296,7 +336,7 @@ mod tests {
         TargetChoice { target: Pointer::Box(BoundingBox::new(5.0, 6.0, 8.0, 4.0)), start }
     }
 
-    fn x(stage: &mut FollowStage, seq: u64) -> Option<f32> {
+    fn x(stage: &mut FollowStage<Frame>, seq: u64) -> Option<f32> {
         let followed = stage.process(&packet(seq)).unwrap().unwrap();
         assert_eq!(followed.frame.seq, seq);
         followed.target.map(|track| track.bounding_box.x)
@@ -337,7 +377,30 @@ mod tests {
         ];
         assert!(outside.iter().all(|pointer| !pointer.is_inside(32, 24)));
         let frame = packet(0).payload;
-        assert!(Pointer::Point([-1.0, 0.0]).in_frame(&frame).is_err());
+        assert!(Pointer::Point([-1.0, 0.0]).in_frame(&frame, &[]).is_err());
+    }
+
+    #[test]
+    fn an_identity_is_followed_from_where_it_is_first_seen() {
+        let object = |id, x| {
+            let bounding_box = BoundingBox::new(x, 6.0, 8.0, 4.0);
+            let stamp = Timestamp::from_nanos(0);
+            let track = Track { id, stamp, bounding_box, confidence: 0.9, state: TrackState::Confirmed };
+            Object { track, class_id: 0 }
+        };
+        let choice = TargetChoice { target: Pointer::Identity(7), start: FollowStart::Frame(2) };
+        let mut stage = FollowStage::new(factory(1.0).0, choice, TargetMemory::default());
+        let mut x = |seq: u64, objects: Vec<Object>| {
+            let frame = packet(seq);
+            let detected = Detected { frame: (*frame.payload).clone(), look: None, objects };
+            let followed = stage.process(&frame.with_payload(Arc::new(detected))).unwrap().unwrap();
+            followed.target.map(|track| track.bounding_box.x)
+        };
+        assert_eq!(x(0, vec![object(7, 1.0)]), None, "too early");
+        assert_eq!(x(2, vec![object(3, 1.0)]), None, "another");
+        assert_eq!(x(3, vec![object(3, 1.0), object(7, 11.0)]), Some(11.0));
+        assert_eq!(x(4, vec![object(7, 20.0)]), Some(12.0), "by the follower, not the detector");
+        assert_eq!(x(5, vec![]), Some(13.0));
     }
 
     #[test]

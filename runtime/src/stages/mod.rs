@@ -10,6 +10,7 @@ pub use detect::{
     DetectChoice, DetectStage, Detected, DetectorFactory, Found, IdentityMemory, Object, ObjectDetector,
 };
 pub use follow::{
-    FollowStage, FollowStart, Followed, Follower, FollowerFactory, Pointer, Sight, TargetChoice, TargetMemory,
+    FollowStage, FollowStart, Followed, Follower, FollowerFactory, Pointer, Scene, Sight, TargetChoice,
+    TargetMemory,
 };
 pub use odometry::{Anchor, Estimator, EstimatorFactory, OdometryStage, Registered};
