@@ -23,7 +23,14 @@ use crate::logging::say;
 use session::Session;
 use validation::Validation;
 
+/// How far cameras are turned where motions alone are learnt, in radians: what a car or a drone turns by in a tenth of a second.
+const SPREAD_OF_TURNS: f32 = 0.02;
+
 pub(super) fn train_vo(args: &TrainVoArgs) -> anyhow::Result<ExitCode> {
+    ensure!(
+        !args.motion_only || args.guidance > 0.0,
+        "expected a --guidance above 0, from which --motion-only learns"
+    );
     let config = config(args);
     let clips: Arc<[Clip]> = sources::clips(&args.data, args)?.into();
     let snippets: usize = clips.iter().map(|clip| clip.snippets.len()).sum();
@@ -78,7 +85,10 @@ fn config(args: &TrainVoArgs) -> TrainConfig {
         warm_up: (args.steps / 20).min(200),
         average_decay: 0.998,
         seed: args.seed,
-        augmentation: Augmentation::default(),
+        augmentation: Augmentation {
+            turn: if args.motion_only { SPREAD_OF_TURNS } else { 0.0 },
+            ..Augmentation::default()
+        },
         recipe: recipe(args),
         inverse_depths: [0.01, 10.0],
         pose_unit: 0.05,
@@ -97,7 +107,10 @@ fn recipe(args: &TrainVoArgs) -> Recipe {
         smoothness_weight: args.smoothness.unwrap_or(recipe.smoothness_weight),
         consistency_weight: args.consistency.unwrap_or(recipe.consistency_weight),
         guidance_weight: args.guidance,
-        scales: args.scales.map_or(recipe.scales, usize::from),
+        scales: match args.motion_only {
+            true => 0,
+            false => args.scales.map_or(recipe.scales, usize::from),
+        },
         ..recipe
     }
 }

@@ -116,7 +116,9 @@ impl<'a> Session<'a> {
 
     /// Writes the latest networks, then the checkpoint: after a cut between the two the networks are written once more.
     fn save(&self) -> anyhow::Result<()> {
-        replace_file(&self.args.out.join(DEPTH[0]), &self.trainer.depth_onnx()?)?;
+        if !self.args.motion_only {
+            replace_file(&self.args.out.join(DEPTH[0]), &self.trainer.depth_onnx()?)?;
+        }
         replace_file(&self.args.out.join(POSE[0]), &self.trainer.pose_onnx()?)?;
         self.trainer.save(&self.args.out.join(CHECKPOINT))?;
         if let Err(error) = self.write_page() {
@@ -141,9 +143,12 @@ impl<'a> Session<'a> {
         replace_file(&out.join(PAGE), page.html(&self.trainer, &table)?.as_bytes())
     }
 
-    /// Writes both networks on bytes.
+    /// Writes what was learnt on bytes.
     fn quantize(&self) -> anyhow::Result<()> {
         for ([float, bytes], is_pose) in [(DEPTH, false), (POSE, true)] {
+            if self.args.motion_only && !is_pose {
+                continue;
+            }
             let path = self.args.out.join(float);
             let file = fs::read(&path).with_context(|| path.display().to_string())?;
             let mut quantizer = Quantizer::new(&file)?;

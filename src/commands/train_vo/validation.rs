@@ -21,6 +21,7 @@ const IMAGES: usize = 40;
 /// What is measured on.
 pub(super) struct Validation {
     sources: Vec<HeldOut>,
+    learns_depth: bool,
 }
 
 /// One source.
@@ -55,7 +56,8 @@ impl Validation {
             }
             Ok(HeldOut { name, clips, truth })
         };
-        Ok(Self { sources: args.validation.iter().map(held_out).collect::<anyhow::Result<_>>()? })
+        let sources = args.validation.iter().map(held_out).collect::<anyhow::Result<_>>()?;
+        Ok(Self { sources, learns_depth: !args.motion_only })
     }
 
     /// Whether there is anything to measure on.
@@ -73,7 +75,8 @@ impl Validation {
     pub(super) fn run(&self, trainer: &Trainer) -> anyhow::Result<Validated> {
         let onnx = trainer.depth_onnx()?;
         let measure = |source: &HeldOut| {
-            let abs_rel = source.truth.as_ref().map(|(format, samples)| {
+            let truth = source.truth.as_ref().filter(|_| self.learns_depth);
+            let abs_rel = truth.map(|(format, samples)| {
                 abs_rel(&onnx, *format, samples).with_context(|| source.name.clone())
             });
             Ok((source.name.clone(), source.loss(trainer)?, abs_rel.transpose()?))

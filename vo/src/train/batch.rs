@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use fastrand::Rng;
 use geometry::Se3;
+use nalgebra::{Rotation3, Vector3};
 use serde::{Deserialize, Serialize};
 
 use super::clip::{Clip, ClipFrame};
@@ -19,11 +20,15 @@ pub struct Augmentation {
     pub light: f32,
     /// Whether every second snippet is mirrored.
     pub mirror: bool,
+    /// Spread in radians by which the camera of each image is turned left or right, half as much up or down and around its axis:
+    /// turns for networks that have seen few. What comes into view repeats the outermost pixels, so that this is for motions
+    /// alone ([`super::Recipe::scales`]).
+    pub turn: f32,
 }
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Self { scale: 1.15, light: 0.2, mirror: true }
+        Self { scale: 1.15, light: 0.2, mirror: true, turn: 0.0 }
     }
 }
 
@@ -78,6 +83,8 @@ struct View {
     origin: [f32; 2],
     is_mirrored: bool,
     light: Light,
+    /// By how far the camera of each image is turned, behind all else.
+    turns: [Rotation3<f32>; 3],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -114,7 +121,7 @@ impl BatchMaker {
 
     /// The snippets `chosen`, counted over all clips, as they are: for measuring.
     pub fn unchanged(&self, chosen: &[usize]) -> Batch {
-        let augmentation = Augmentation { scale: 1.0, light: 0.0, mirror: false };
+        let augmentation = Augmentation { scale: 1.0, light: 0.0, mirror: false, turn: 0.0 };
         // Nothing is left to chance.
         Self { augmentation, ..self.clone() }.of(chosen, &mut Rng::with_seed(0))
     }
@@ -129,11 +136,16 @@ impl BatchMaker {
             let (focal, centre) = (clip.camera.focal(), clip.camera.center());
             let [fx, cx] = self.axis(view, 0, focal.x, centre.x);
             let [fy, cy] = self.axis(view, 1, focal.y, centre.y);
-            batch.cameras.extend([fx, fy, cx, cy]);
+            let camera = [fx, fy, cx, cy];
+            batch.cameras.extend(camera);
             let frames = places.map(|place| &clip.frames[place]);
-            self.guide(frames, view, &mut batch.guide);
+            self.guide(frames, view, camera, &mut batch.guide);
             for (time, &place) in places.iter().enumerate() {
                 let image = self.image(&clip.frames[place].planes, view);
+                let image = match self.augmentation.turn > 0.0 {
+                    true => turned(&image, self.size(), camera, &view.turns[time]),
+                    false => image,
+                };
                 self.light(&image, view.light, &mut batch.inputs[time]);
                 batch.images[time].extend(image);
             }
@@ -152,14 +164,23 @@ impl BatchMaker {
     }
 
     fn view(&self, random: &mut Rng) -> View {
-        let Augmentation { scale, light, mirror } = self.augmentation;
+        let Augmentation { scale, light, mirror, turn } = self.augmentation;
         let [height, width] = self.size();
         let scale = [(); 2].map(|()| 1.0 + (scale - 1.0) * random.f32());
         let origin = [(scale[0], width), (scale[1], height)].map(|(scale, size)| (scale - 1.0) * size as f32);
         let mut factor = || 1.0 + light * (2.0 * random.f32() - 1.0);
         let light = Light { brightness: factor(), contrast: factor(), saturation: factor() };
         let origin = origin.map(|most| (most * random.f32()).floor());
-        View { scale, origin, is_mirrored: mirror && random.bool(), light }
+        let is_mirrored = mirror && random.bool();
+        let turns = [(); 3].map(|()| match turn > 0.0 {
+            true => {
+                let [across, up, around] =
+                    [0.5 * turn, turn, 0.5 * turn].map(|spread| spread * normal(random));
+                Rotation3::from_scaled_axis(Vector3::new(across, up, around))
+            }
+            false => Rotation3::identity(),
+        });
+        View { scale, origin, is_mirrored, light, turns }
     }
 
     /// Focal length and centre along an axis after what `view` does.
@@ -196,7 +217,7 @@ impl BatchMaker {
     }
 
     /// What odometry knows of the three frames of a snippet, as it is in `view`.
-    fn guide(&self, frames: [&ClipFrame; 3], view: View, guide: &mut Guide) {
+    fn guide(&self, frames: [&ClipFrame; 3], view: View, camera: [f32; 4], guide: &mut Guide) {
         let sights = frames.map(|frame| frame.sight.as_ref());
         let known = match sights {
             [Some(a), Some(b), Some(c)] if a.map == b.map && b.map == c.map => Some([a, b, c]),
@@ -207,22 +228,34 @@ impl BatchMaker {
             let motion = known.map_or_else(Se3::identity, |sights| {
                 sights[pair + 1].world_from_camera.inverse() * sights[pair].world_from_camera
             });
-            let matrix = motion.to_matrix3x4();
-            // A mirror turns x around, before and after.
-            let sign = |axis: usize| if axis == 0 && view.is_mirrored { -1.0 } else { 1.0 };
-            let entries = (0..12).map(|entry| (entry / 4, entry % 4));
-            guide.motions[pair].extend(
-                entries.map(|(row, column)| (matrix[(row, column)] * sign(row) * sign(column)) as f32),
-            );
+            let mut matrix = motion.to_matrix3x4().map(|value| value as f32);
+            if view.is_mirrored {
+                // A mirror turns x around, before and after.
+                matrix.row_mut(0).neg_mut();
+                matrix.column_mut(0).neg_mut();
+            }
+            let [before, after] = [pair, pair + 1].map(|time| *view.turns[time].matrix());
+            let rotation = after * matrix.fixed_columns::<3>(0) * before.transpose();
+            let translation = after * matrix.column(3);
+            for row in 0..3 {
+                guide.motions[pair].extend(rotation.row(row).iter());
+                guide.motions[pair].push(translation[row]);
+            }
         }
         for (time, inverse_depths) in guide.inverse_depths.iter_mut().enumerate() {
             let points = known.map_or(&[][..], |sights| &sights[time].points);
-            self.points(points, view, inverse_depths);
+            self.points(points, view, (camera, &view.turns[time]), inverse_depths);
         }
     }
 
-    /// Adds an image of the inverse depths of `points`, as they lie in `view`.
-    fn points(&self, points: &[[f32; 3]], view: View, inverse_depths: &mut Vec<f32>) {
+    /// Adds an image of the inverse depths of `points`, as they lie in `view` of a camera that is turned.
+    fn points(
+        &self,
+        points: &[[f32; 3]],
+        view: View,
+        (camera, turn): ([f32; 4], &Rotation3<f32>),
+        inverse_depths: &mut Vec<f32>,
+    ) {
         let [height, width] = self.size();
         let first = inverse_depths.len();
         inverse_depths.resize(first + height * width, 0.0);
@@ -230,6 +263,8 @@ impl BatchMaker {
             let place = |value: f32, axis: usize| (value + 0.5) * view.scale[axis] - 0.5 - view.origin[axis];
             let (x, y) = (place(x, 0), place(y, 1));
             let x = if view.is_mirrored { (width - 1) as f32 - x } else { x };
+            let ray = turn * ray(camera, [x, y]);
+            let ([x, y], inverse_depth) = (pixel(camera, &ray), inverse_depth / ray.z);
             let (x, y) = (x.round(), y.round());
             let is_inside = x >= 0.0 && y >= 0.0 && x < width as f32 && y < height as f32;
             if is_inside {
@@ -251,6 +286,43 @@ impl BatchMaker {
             }));
         }
     }
+}
+
+/// Through `pixel` of a camera `fx fy cx cy`, one unit along its axis.
+fn ray([fx, fy, cx, cy]: [f32; 4], [x, y]: [f32; 2]) -> Vector3<f32> {
+    Vector3::new((x - cx) / fx, (y - cy) / fy, 1.0)
+}
+
+/// Where a camera `fx fy cx cy` sees what lies on `ray`.
+fn pixel([fx, fy, cx, cy]: [f32; 4], ray: &Vector3<f32>) -> [f32; 2] {
+    [fx * ray.x / ray.z + cx, fy * ray.y / ray.z + cy]
+}
+
+/// What the camera sees, `[3, height, width]`, when it is turned so that what lay at `x` before it lies at `turn * x`. Beyond the
+/// image its outermost pixels go on.
+fn turned(image: &[f32], [height, width]: [usize; 2], camera: [f32; 4], turn: &Rotation3<f32>) -> Vec<f32> {
+    let back = turn.inverse();
+    let places = (0..height * width).map(|index| {
+        let [x, y] = pixel(camera, &(back * ray(camera, [(index % width) as f32, (index / width) as f32])));
+        let (x, y) = (x.clamp(0.0, (width - 1) as f32), y.clamp(0.0, (height - 1) as f32));
+        let corner =
+            (y as usize).min(height.saturating_sub(2)) * width + (x as usize).min(width.saturating_sub(2));
+        (corner, x - (corner % width) as f32, y - (corner / width) as f32)
+    });
+    let places: Vec<_> = places.collect();
+    let mut seen = Vec::with_capacity(image.len());
+    for plane in image.chunks_exact(height * width) {
+        seen.extend(places.iter().map(|&(corner, right, below)| {
+            let mix = |first: usize| plane[first] + (plane[first + 1] - plane[first]) * right;
+            mix(corner) + (mix(corner + width) - mix(corner)) * below
+        }));
+    }
+    seen
+}
+
+/// A number of mean 0 and variance 1, nearly normal: the sum of twelve even ones.
+fn normal(random: &mut Rng) -> f32 {
+    (0..12).map(|_| random.f32()).sum::<f32>() - 6.0
 }
 
 /// Where `count` pixels of a piece of the enlarged image lie in the image.
@@ -389,9 +461,46 @@ mod tests {
         assert!(mirrored > 0 && unknown > 0 && points > 20, "{mirrored} {unknown} {points}");
     }
 
+    /// A far wall, whose red and green say where it is, before a camera that the odometry takes for still.
+    #[test]
+    fn turned_cameras_see_what_their_motions_say() {
+        let mut all = [clip(5)];
+        let points = vec![[8.0, 3.0, 0.5], [5.0, 4.0, 0.25]];
+        for frame in &mut all[0].frames {
+            let sight = Sight { map: 0, world_from_camera: Se3::identity(), points: points.clone() };
+            frame.sight = Some(sight);
+        }
+        let augmentation = Augmentation { scale: 1.0, light: 0.0, mirror: false, turn: 0.05 };
+        let maker = BatchMaker { clips: all.into(), batch: 20, ..maker(augmentation) };
+        let batch = maker.make(5);
+        let (pixels, camera) = (SIZE[0] * SIZE[1], [12.0, 14.0, 6.0, 4.0]);
+        let mut largest = 0.0_f32;
+        for index in 0..20 {
+            let motion = &batch.guide.motions[0][index * 12..][..12];
+            let turn = nalgebra::Matrix3::from_fn(|row, column| motion[row * 4 + column]);
+            largest = largest.max((turn - nalgebra::Matrix3::identity()).norm());
+            // The same place of the wall, in the first image and in the second.
+            let place = |time: usize, [x, y]: [f32; 2]| {
+                let (column, row) = (x as usize, y as usize);
+                [0, 1].map(|channel| {
+                    let plane = &batch.images[time][(index * 3 + channel) * pixels..][..pixels];
+                    let value = |dx: usize, dy: usize| plane[(row + dy) * SIZE[1] + column + dx] * 25.5;
+                    let mix = |dy: usize| value(0, dy) + (value(1, dy) - value(0, dy)) * x.fract();
+                    mix(0) + (mix(1) - mix(0)) * y.fract()
+                })
+            };
+            let [here, there] = [[7.0, 4.0], pixel(camera, &(turn * ray(camera, [7.0, 4.0])))];
+            let ([a, b], [c, d]) = (place(0, here), place(1, there));
+            assert!((a - c).abs() < 0.05 && (b - d).abs() < 0.05, "{a} {b}, {c} {d}");
+            let inverse_depths = &batch.guide.inverse_depths[1][index * pixels..][..pixels];
+            assert!(inverse_depths.iter().filter(|&&inverse| inverse > 0.0).count() > 0);
+        }
+        assert!(largest > 0.03, "{largest}");
+    }
+
     #[test]
     fn networks_see_another_light_than_losses() {
-        let maker = maker(Augmentation { scale: 1.0, light: 0.4, mirror: false });
+        let maker = maker(Augmentation { scale: 1.0, light: 0.4, mirror: false, turn: 0.0 });
         let batch = maker.make(0);
         let same = batch.images[1].iter().zip(&batch.inputs[1]);
         let changed = same.filter(|(image, input)| ((*image - 0.5) / 0.25 - *input).abs() > 0.01).count();

@@ -88,7 +88,11 @@ impl Terms {
 impl Recipe {
     /// Which of three images are targets.
     pub fn targets(&self) -> &'static [usize] {
-        if self.consistency_weight > 0.0 { &[0, 1, 2] } else { &[1] }
+        match self.consistency_weight > 0.0 {
+            _ if self.scales == 0 => &[],
+            true => &[0, 1, 2],
+            false => &[1],
+        }
     }
 
     /// How wrong `predictions` of `snippets` are: the mean over the targets, and over the scales.
@@ -105,7 +109,7 @@ impl Recipe {
                 }
             }
         }
-        let mean = sum.scaled(1.0 / (self.scales * self.targets().len()) as f32);
+        let mean = sum.scaled(1.0 / (self.scales * self.targets().len()).max(1) as f32);
         let of_motions = views.error_of_motions().map_or(zero, |error| error * self.guidance_weight);
         Terms { guidance: mean.guidance + of_motions, ..mean }
     }

@@ -17,7 +17,8 @@ pub struct Recipe {
     pub visibility_mask: bool,
     /// What lies beyond borders.
     pub padding: Padding,
-    /// Outputs that are learnt from, the finest first.
+    /// Outputs of the depth network that are learnt from, the finest first; 0 learns no depth, but motions alone, from what
+    /// odometry knows.
     pub scales: usize,
     /// Whether coarse outputs are enlarged to the size of the image, or the image is reduced to theirs.
     pub full_resolution: bool,

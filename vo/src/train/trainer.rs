@@ -358,11 +358,13 @@ pub struct Seen {
 }
 
 impl Evaluator {
-    /// What they see in the first snippet of `batch`.
+    /// What they see in the first snippet of `batch`. Without a depth that is learnt, everything is one unit away.
     pub fn look(&mut self, batch: &Batch) -> Seen {
         let (snippets, predictions) = self.networks.predict(&self.config, batch, &self.device);
         let target = predictions.inverse_depths[1].as_ref().map(|scales| scales[0].clone());
-        let inverse_depth = target.unwrap_or_else(|| Tensor::ones([1, 1, 1, 1], &self.device));
+        let [height, width] = self.config.size;
+        let flat = || Tensor::ones([batch.clips.len(), 1, height, width], &self.device);
+        let inverse_depth = target.unwrap_or_else(flat);
         let synthesised = view_synthesis(
             snippets.images[0].clone(),
             inverse_depth.clone(),
@@ -466,6 +468,9 @@ impl Networks {
         inputs: &[Tensor<4>; 3],
     ) -> [Option<Vec<Tensor<4>>>; 3] {
         let targets = config.recipe.targets();
+        if targets.is_empty() {
+            return [None, None, None];
+        }
         let count = inputs[0].dims()[0];
         let images = targets.iter().map(|&target| inputs[target].clone()).collect();
         let [least, greatest] = config.inverse_depths;

@@ -5,6 +5,7 @@ use nn::kernels::Kernel;
 use nn::train::cpu;
 
 use super::super::clip::ClipFrame;
+use super::super::sight::Sight;
 use super::*;
 use crate::{DepthNetwork, PoseNetwork};
 
@@ -23,7 +24,7 @@ fn config(steps: usize) -> TrainConfig {
         warm_up: 2,
         average_decay: 0.9,
         seed: 3,
-        augmentation: Augmentation { scale: 1.1, light: 0.1, mirror: false },
+        augmentation: Augmentation { scale: 1.1, light: 0.1, mirror: false, turn: 0.0 },
         recipe: Recipe::monodepth2(),
         inverse_depths: [0.01, 10.0],
         pose_unit: 0.05,
@@ -75,6 +76,26 @@ fn networks_learn_how_the_camera_moves_and_fly() {
     let depth = DepthNetwork::read(&trainer.depth_onnx().unwrap(), Kernel::best()).unwrap();
     assert_eq!(depth.network().inputs().next().unwrap().shape, [1, 3, height, width]);
     assert!(PoseNetwork::read(&trainer.pose_onnx().unwrap(), Kernel::best()).is_ok());
+}
+
+#[test]
+fn turns_are_learnt_from_cameras_that_go_straight() {
+    let mut clips = clips().to_vec();
+    for frame in &mut clips[0].frames {
+        let world_from_camera = geometry::Se3::identity();
+        frame.sight = Some(Sight { map: 0, world_from_camera, points: vec![[32.0, 16.0, 1.0]] });
+    }
+    let recipe = Recipe { scales: 0, guidance_weight: 1.0, ..Recipe::monodepth2() };
+    let augmentation = Augmentation { turn: 0.05, ..config(0).augmentation };
+    let config = TrainConfig { recipe, augmentation, batch: 8, ..config(150) };
+    let mut trainer = Trainer::new(config, 1, None, cpu()).unwrap();
+    let depth = trainer.networks.depth.weights();
+    let batches = trainer.batches(clips.into());
+    let losses: Vec<_> = (0..150).map(|step| trainer.step(&batches.make(step)).unwrap().guidance).collect();
+    let mean = |losses: &[f32]| losses.iter().sum::<f32>() / losses.len() as f32;
+    let [first, last] = [mean(&losses[..20]), mean(&losses[130..])];
+    assert!(last < 0.5 * first, "{first} to {last}");
+    assert_eq!(trainer.networks.depth.weights(), depth, "no depth is learnt");
 }
 
 /// How far the middle image is from what the networks make of the one before it, mean over what that saw.
