@@ -110,6 +110,11 @@ impl Memory {
         }
     }
 
+    /// Takes in what lies at `shift` cells without a trial.
+    pub(crate) fn adopt(&mut self, view: View, shift: [f32; 2]) {
+        self.keep(self.look(view, shift.map(|v| v.round() as isize)));
+    }
+
     /// Takes a look in; where there are too many, the one leaves that is most like another. The first stays.
     fn keep(&mut self, look: Look) {
         self.looks.push(look);

@@ -72,6 +72,8 @@ const CLEARLY: f32 = 50.0;
 const GLIMPSED: f32 = 0.2;
 /// Frames in a row without a usual answer after which the target is no longer followed.
 const LOST_AFTER: u32 = 3;
+/// Frames of doubt in a row, all with a usual answer, after which the target is taken for changed.
+const RELIEVED_AFTER: u32 = 15;
 /// Frames of doubt in a row after which the target is also sought elsewhere.
 const SOUGHT_AFTER: u32 = 3;
 /// Seeks farther away in every so many frames while something usual is followed.
@@ -145,6 +147,8 @@ pub(crate) struct Target {
     unseen_frames: u32,
     /// Frames in a row with doubt.
     doubtful_frames: u32,
+    /// Frames in a row with a usual answer.
+    steady_frames: u32,
     /// What the last answer alone said.
     last_confidence: f32,
     /// Frames left in which nothing is learnt.
@@ -187,6 +191,7 @@ impl Target {
             frames: 0,
             unseen_frames: 0,
             doubtful_frames: 0,
+            steady_frames: 0,
             last_confidence: 1.0,
             probation: 0,
         };
@@ -233,7 +238,7 @@ impl Target {
             seen.confidence = odds / (1.0 + odds);
         }
         if instruments.config.occlusion_gate && seen.usual < usual_enough {
-            self.unseen_frames += 1;
+            (self.unseen_frames, self.steady_frames) = (self.unseen_frames + 1, 0);
             self.doubt();
         } else {
             self.accept(instruments, frame, &seen);
@@ -411,6 +416,13 @@ impl Target {
         }
         self.unseen_frames = 0;
         let config = &instruments.config;
+        self.steady_frames = if seen.usual >= LEARN { self.steady_frames + 1 } else { 0 };
+        if self.doubtful_frames >= RELIEVED_AFTER && self.steady_frames > self.doubtful_frames {
+            // Without a break from when there was no doubt: it is the target that has changed.
+            self.memory.adopt(View { map: &self.map, raw: instruments.extractor.raw() }, seen.shift);
+            self.kept = self.aim.clone();
+            self.doubtful_frames = 0;
+        }
         let is_sure = seen.confidence >= SURE;
         let learns = !config.occlusion_gate || (seen.usual >= LEARN && self.probation == 0);
         // What is not the target, or is cut off by the image's edge, has another form.
@@ -421,9 +433,6 @@ impl Target {
             self.confirm(instruments, seen);
         } else {
             self.doubt();
-        }
-        if seen.confidence < CERTAIN {
-            self.memory.doubt();
         }
         self.probation = self.probation.saturating_sub(1);
         if learns {
