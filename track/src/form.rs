@@ -22,10 +22,9 @@ const CELLS: usize = 8;
 const CONTEXT: f32 = 1.4;
 /// Spread of the label, in steps from form to form.
 const LABEL_SIGMA: f32 = 1.0;
-/// Spread of how much the size is thought to change from frame to frame, in steps, and of all else, which changes as slowly
-/// as a vehicle turns or a camera flies around it.
-const SIZE_SIGMA: f32 = 5.0;
-const SLOW_SIGMA: f32 = 2.5;
+/// Spread of how much the form is thought to change from frame to frame, in steps: vehicles turn and cameras fly slowly, and a
+/// wider one lets the size run away over ground with a pattern.
+const PRIOR_SIGMA: f32 = 2.5;
 /// Ridge of the regression, as a share of the mean energy of a window.
 const RIDGE: f32 = 0.05;
 /// Numbers that describe a window.
@@ -54,10 +53,6 @@ impl Axis {
             Self::Aspect => Place { size: [width * factor, height / factor], ..*place },
             Self::Turn => Place { turn: place.turn + ANGLE * steps, ..*place },
         }
-    }
-
-    fn prior_sigma(self) -> f32 {
-        if self == Self::Scale { SIZE_SIGMA } else { SLOW_SIGMA }
     }
 }
 
@@ -92,7 +87,7 @@ impl FormEstimator {
         self.look(frame, place);
         let scores: [f32; FORMS] = std::array::from_fn(|i| {
             let sample = &self.samples[i * LENGTH..(i + 1) * LENGTH];
-            let distance = (i as f32 - (FORMS / 2) as f32) / self.axis.prior_sigma();
+            let distance = (i as f32 - (FORMS / 2) as f32) / PRIOR_SIGMA;
             vectorized(|| dot(sample, &self.weights)) * (-0.5 * distance * distance).exp()
         });
         let best = (0..FORMS).fold(FORMS / 2, |best, i| if scores[i] > scores[best] { i } else { best });
