@@ -425,8 +425,8 @@ impl Target {
         }
         let is_sure = seen.confidence >= SURE;
         let learns = !config.occlusion_gate || (seen.usual >= LEARN && self.probation == 0);
-        // What is not the target, or is cut off by the image's edge, has another form.
-        if is_sure && self.place.share_inside(frame.size()) >= WHOLE {
+        // What is hidden or cut off by the image's edge has another form.
+        if seen.usual >= LEARN && self.place.share_inside(frame.size()) >= WHOLE {
             self.measure_form(frame, learns);
         }
         if is_sure {
