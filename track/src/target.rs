@@ -284,7 +284,8 @@ impl Target {
     /// Looks in one more window for what was known before there was doubt.
     fn seek(&mut self, instruments: &mut Instruments, frame: &Frame) -> Option<Sighting> {
         std::mem::swap(&mut self.aim, &mut self.kept);
-        let found = self.windows_to_seek(frame).into_iter().flatten().find_map(|window| {
+        let windows = self.windows_to_seek(frame, instruments.config.rotation);
+        let found = windows.into_iter().flatten().find_map(|window| {
             let glimpse = self.look(instruments, frame, window);
             (glimpse.confidence >= GLIMPSED).then(|| {
                 let (place, _) = self.estimate_form(frame, glimpse.place());
@@ -307,19 +308,16 @@ impl Target {
         odds(found.confidence) >= CLEARLY * odds(self.last_confidence)
     }
 
-    /// Where to seek: where the target was last seen, and from time to time farther away.
-    fn windows_to_seek(&mut self, frame: &Frame) -> [Option<Place>; 2] {
-        let turns = self.doubtful_frames as usize / 2;
-        let turn = if self.unseen_frames == 0 || self.doubtful_frames.is_multiple_of(2) {
-            0.0
-        } else {
-            SOUGHT_TURNS[turns % SOUGHT_TURNS.len()]
-        };
+    /// Where to seek: where the target was last seen, turned in every second frame in which it is not, and from time to time
+    /// farther away.
+    fn windows_to_seek(&mut self, frame: &Frame, turns: bool) -> [Option<Place>; 2] {
+        let is_turned = turns && self.unseen_frames > 0 && !self.doubtful_frames.is_multiple_of(2);
+        let turn = SOUGHT_TURNS[self.doubtful_frames as usize / 2 % SOUGHT_TURNS.len()];
         let near = self.anchor.clamped(frame.size(), 0.0);
-        let near = Place { turn: near.turn + turn, ..near };
+        let near = if is_turned { Place { turn: near.turn + turn, ..near } } else { near };
         let pitch = PITCH * (2 * self.reach) as f32 * near.cell();
-        let is_turn = self.unseen_frames > 0 || self.doubtful_frames.is_multiple_of(FAR_INTERVAL);
-        [Some(near), is_turn.then(|| self.search.next_window(&near, pitch, frame.size())).flatten()]
+        let seeks_far = self.unseen_frames > 0 || self.doubtful_frames.is_multiple_of(FAR_INTERVAL);
+        [Some(near), seeks_far.then(|| self.search.next_window(&near, pitch, frame.size())).flatten()]
     }
 
     /// Forgets what was learnt since there was doubt.
