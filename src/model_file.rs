@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::{Context, ensure};
 use nn::kernels::Kernel;
-use vo::DepthNetwork;
+use vo::{DepthNetwork, PoseNetwork};
 
 /// A network inside the program, so that one file on board has all it needs.
 pub(crate) struct BuiltIn {
@@ -21,6 +21,9 @@ pub(crate) const VEHICLES: BuiltIn =
 /// Sees depth; see `models/depth-416x128-int8.md`.
 pub(crate) const DEPTH: BuiltIn =
     BuiltIn { name: "depth-416x128-int8", bytes: include_bytes!("../models/depth-416x128-int8.onnx") };
+/// Sees how the camera moves; see `models/pose-416x128-int8.md`.
+pub(crate) const POSE: BuiltIn =
+    BuiltIn { name: "pose-416x128-int8", bytes: include_bytes!("../models/pose-416x128-int8.onnx") };
 
 /// The bytes of an ONNX file.
 #[derive(Clone, Debug)]
@@ -83,6 +86,14 @@ impl ModelFile {
         DepthNetwork::read(&self.bytes, Kernel::best()).with_context(|| self.name.clone())
     }
 
+    /// The pose network in it, on the best kernel of this processor.
+    ///
+    /// # Errors
+    /// Where the file holds none.
+    pub(crate) fn pose_network(&self) -> anyhow::Result<PoseNetwork> {
+        PoseNetwork::read(&self.bytes, Kernel::best()).with_context(|| self.name.clone())
+    }
+
     /// Tells the bytes from those of another file: FNV-1a of 64 bits in hexadecimal digits.
     pub(crate) fn fingerprint(&self) -> String {
         let hash = self.bytes.iter().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -97,10 +108,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn depth_comes_with_the_program_small_and_in_whole_numbers() {
-        let file = ModelFile::open(None, &DEPTH).unwrap();
-        assert!(file.bytes.len() <= 4 << 20, "{} bytes", file.bytes.len());
-        assert_eq!(file.depth_network().unwrap().network().plan().float_ops().count(), 0);
+    fn depth_and_pose_come_with_the_program_small_and_in_whole_numbers() {
+        let [depth, pose] = [&DEPTH, &POSE].map(|built_in| ModelFile::open(None, built_in).unwrap());
+        let size = depth.bytes.len() + pose.bytes.len();
+        assert!(size <= 4 << 20, "{size} bytes");
+        assert_eq!(depth.depth_network().unwrap().network().plan().float_ops().count(), 0);
+        assert_eq!(pose.pose_network().unwrap().network().plan().float_ops().count(), 0);
     }
 
     #[test]

@@ -131,9 +131,10 @@ pub(crate) struct DoctorArgs {
 pub(crate) struct PoseArgs {
     /// A video, a KITTI sequence, or anything else that `kestrel run` takes
     pub(crate) source: String,
-    /// The pose network, an ONNX file whose metadata says what its outputs mean (kestrel.pose)
+    /// Pose network to use instead of the one that comes with the program: an ONNX file whose metadata says what its outputs mean
+    /// (kestrel.pose)
     #[arg(long, value_name = "FILE")]
-    pub(crate) model: PathBuf,
+    pub(crate) model: Option<PathBuf>,
     /// File for the trajectory, in the unit of the depth network that learnt with it; an earlier one is replaced
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,

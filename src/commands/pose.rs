@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, ensure};
+use anyhow::ensure;
 use datasets::{Dataset, SourceSpec, WindowSpec, open_ahead};
 use eval::{kitti_row, tum_row};
 use geometry::{Frame, Se3, Timestamp};
@@ -15,6 +15,7 @@ use vo::PoseNetwork;
 use crate::cli::{PoseArgs, TrajectoryFormatArg};
 use crate::commands::{INCOMPLETE, replace_file};
 use crate::logging::{answer, say};
+use crate::model_file::{ModelFile, POSE};
 use crate::progress::FrameProgress;
 
 pub(super) fn pose(args: &PoseArgs) -> anyhow::Result<ExitCode> {
@@ -23,7 +24,7 @@ pub(super) fn pose(args: &PoseArgs) -> anyhow::Result<ExitCode> {
         "expected another file for --out than the source, found {}",
         args.out.display()
     );
-    let network = PoseNetwork::open(&args.model).with_context(|| args.model.display().to_string())?;
+    let network = ModelFile::open(args.model.as_deref(), &POSE)?.pose_network()?;
     let seen = look(network.with_threads(args.threads)?, args)?;
     let row = |(stamp, pose): &(Timestamp, Se3)| match args.format {
         TrajectoryFormatArg::Tum => tum_row(*stamp, pose),

@@ -14,6 +14,7 @@ mod eval_tracking;
 mod follow;
 mod help;
 mod model;
+mod pose;
 mod replay;
 mod run;
 mod scale;
