@@ -11,7 +11,8 @@ pub(crate) struct FollowArgs {
     /// them). The boxes go into target.csv
     #[arg(long, value_name = "X,Y[,W,H]|id:N", value_parser = pointer, allow_hyphen_values = true)]
     follow: Option<Pointer>,
-    /// The frame in which the target is there, or from which on an id is looked for: its number, from 0, or the seconds since the first with an `s` behind, as in 4.5s
+    /// The frame in which the target is there, or from which on an id is looked for: its number, from 0, or the seconds since the
+    /// first with an `s` behind, as in 4.5s
     #[arg(long, value_name = "FRAME|SECONDSs", value_parser = start, default_value = "0", requires = "follow")]
     follow_at: FollowStart,
 }

@@ -38,7 +38,7 @@ pub(crate) struct TrainVoArgs {
     /// looks of images alone, as published
     #[arg(long, value_name = "WEIGHT", value_parser = weight, default_value_t = 0.1)]
     pub(crate) guidance: f32,
-    /// Learn the pose network alone, from the motions that the odometry finds, at a tenth of the time; cameras are turned at random, so
+    /// Learn the pose network alone, from the motions that the odometry finds, several times as fast; cameras are turned at random, so
     /// that straight flights teach turns as well
     #[arg(long, conflicts_with_all = ["recipe", "ssim", "smoothness", "consistency", "scales", "learn_focal", "backbone_from"])]
     pub(crate) motion_only: bool,

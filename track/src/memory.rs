@@ -2,7 +2,7 @@
 //!
 //! Streams forget what was, so that they follow a target that changes; for the same reason they take whatever stands in its
 //! place for it after a while. This memory begins with the target as it was shown and takes in another look only after a
-//! time of trial, in which there must have been no doubt. As in Kalal et al. (Tracking-Learning-Detection, PAMI 2012) what
+//! time of trial, in which there must have been no doubt, or where a long doubt was one of changed looks. As in Kalal et al. (Tracking-Learning-Detection, PAMI 2012) what
 //! counts is how much more like the memory the target is than what is around it.
 
 use crate::features::{COLOUR_LENGTH, FeatureMap, RAW_LENGTH};

@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{SIZE, Scene, frame};
+use common::{SIZE, Scene, frame, frame_of};
 use geometry::{BoundingBox, Track, TrackState};
 use kestrel_track::{ImageMotion, Tracker, TrackerConfig};
 
@@ -109,4 +109,36 @@ fn every_part_can_be_left_out() {
         let last = (1..15).map(|i| tracker.update(&frame(i, still(at(i)))).unwrap()).last().unwrap();
         assert!(last.bounding_box.iou(&at(14)) > 0.5, "switch {which}: {:?}", last.bounding_box);
     }
+}
+
+#[test]
+fn a_target_that_turns_by_a_right_angle_is_held_in_its_new_form() {
+    const FRAMES: usize = 45;
+    let center = |i: usize| [70.0 + 4.0 * i as f32, 120.0];
+    let shown = |i: usize| {
+        let ground = frame(i, Scene { target: None, camera: (0.0, 0.0) });
+        let rgb = ground.rgb.as_ref().unwrap();
+        let (sin, cos) = (std::f32::consts::FRAC_PI_2 * i as f32 / FRAMES as f32).sin_cos();
+        let painted = geometry::RgbImage::from_fn(SIZE.0, SIZE.1, |x, y| {
+            let (dx, dy) = (x as f32 + 0.5 - center(i)[0], y as f32 + 0.5 - center(i)[1]);
+            let (u, v) = ((cos * dx + sin * dy) / 60.0 + 0.5, (cos * dy - sin * dx) / 24.0 + 0.5);
+            match (0.0..1.0).contains(&u) && (0.0..1.0).contains(&v) {
+                false => rgb.pixel(x, y),
+                true if u > 0.7 => [40, 40, 90],
+                true if v < 0.4 => [220, 60, 40],
+                true => [200, 190, 60],
+            }
+        });
+        frame_of(i, painted)
+    };
+    let around = |i: usize, [width, height]: [f32; 2]| {
+        BoundingBox::new(center(i)[0] - width / 2.0, center(i)[1] - height / 2.0, width, height)
+    };
+    let [with, without] = [true, false].map(|rotation| {
+        let mut tracker = Tracker::new(TrackerConfig { rotation, ..TrackerConfig::default() });
+        tracker.init(&shown(0), around(0, [60.0, 24.0])).unwrap();
+        let last = (1..=FRAMES).map(|i| tracker.update(&shown(i)).unwrap().bounding_box).last();
+        last.unwrap().iou(&around(FRAMES, [24.0, 60.0]))
+    });
+    assert!(with > 0.7 && without < 0.5, "{with}, {without}");
 }
