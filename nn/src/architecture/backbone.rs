@@ -14,6 +14,8 @@ pub enum Backbone {
     MobileNetV3Small,
     /// Iandola et al., SqueezeNet, 2016, version 1.1.
     SqueezeNet,
+    /// Ma et al., ShuffleNet V2, ECCV 2018, table 5, without the last convolution to 1024 channels.
+    ShuffleNetV2,
 }
 
 /// One stage of MobileNetV2: expansion, channels, blocks, stride of the first.
@@ -78,6 +80,9 @@ const V3_SMALL: [V3Block; 11] = [
     v3(5, [576, 96], true, Activation::HardSwish, 1),
 ];
 
+/// Stages of ShuffleNetV2: channels, units.
+const SHUFFLE_STAGES: [[usize; 2]; 3] = [[116, 4], [232, 8], [464, 4]];
+
 /// Fire modules of SqueezeNet 1.1: squeezed and expanded channels, and whether a pooling comes before.
 const FIRES: [(usize, usize, bool); 8] = [
     (16, 64, true),
@@ -92,8 +97,8 @@ const FIRES: [(usize, usize, bool); 8] = [
 
 impl Backbone {
     /// All of them.
-    pub const ALL: [Self; 4] =
-        [Self::MobileNetV1, Self::MobileNetV2, Self::MobileNetV3Small, Self::SqueezeNet];
+    pub const ALL: [Self; 5] =
+        [Self::MobileNetV1, Self::MobileNetV2, Self::MobileNetV3Small, Self::SqueezeNet, Self::ShuffleNetV2];
 
     /// Adds its layers to `network`, channels as a share `width` of the published ones; returns the last feature maps of
     /// strides 2, 4, 8, 16 and 32. Its layers are the ones that [`Backbone::is_layer`] knows.
@@ -104,6 +109,7 @@ impl Backbone {
             Self::MobileNetV2 => trunk.mobilenet_v2(),
             Self::MobileNetV3Small => trunk.mobilenet_v3_small(),
             Self::SqueezeNet => trunk.squeezenet(),
+            Self::ShuffleNetV2 => trunk.shufflenet_v2(),
         }
         let last = trunk.x;
         trunk.features.map(|feature| feature.unwrap_or(last))
@@ -111,7 +117,7 @@ impl Backbone {
 
     /// Whether the layer of this name is one of a backbone's: what comes behind it must be called otherwise.
     pub fn is_layer(name: &str) -> bool {
-        ["stem", "block", "fire", "last"].iter().any(|beginning| name.starts_with(beginning))
+        ["stem", "block", "fire", "unit", "last"].iter().any(|beginning| name.starts_with(beginning))
     }
 }
 
@@ -271,6 +277,62 @@ impl Trunk<'_> {
         });
         self.network.concat(&name("both"), &[one, three])
     }
+
+    fn shufflenet_v2(&mut self) {
+        self.stem(24, Activation::Relu);
+        let x = self.network.max_pool("stem.pool", self.x);
+        self.advance(x, 2);
+        let mut index = 0;
+        for [channels, units] in SHUFFLE_STAGES {
+            // Both halves are as wide.
+            let half = (channels as f32 * self.width / 2.0).round().max(1.0) as usize;
+            for unit in 0..units {
+                if unit == 0 {
+                    self.shuffle_unit_down(index, half);
+                } else {
+                    self.shuffle_unit(index, half);
+                }
+                index += 1;
+            }
+        }
+    }
+
+    /// One half of the channels is passed on as it is.
+    fn shuffle_unit(&mut self, index: usize, half: usize) {
+        let name = |part: &str| format!("unit{index}.{part}");
+        let passed = self.network.channels_of(&name("passed"), self.x, 0, half);
+        let changed = self.network.channels_of(&name("changed"), self.x, half, half);
+        let changed = self.shuffle_branch(index, changed, half, 1);
+        self.join(index, [passed, changed], 1);
+    }
+
+    /// Half the height and width; both halves come from all channels.
+    fn shuffle_unit_down(&mut self, index: usize, half: usize) {
+        let name = |part: &str| format!("unit{index}.{part}");
+        let read = self.network.channels(self.x);
+        let deep = Convolution { groups: read, ..Convolution::new(3, 2) };
+        let other = self.network.convolution_norm(&name("other.deep"), self.x, read, deep, None);
+        let relu = Some(Activation::Relu);
+        let other =
+            self.network.convolution_norm(&name("other.point"), other, half, Convolution::new(1, 1), relu);
+        let changed = self.shuffle_branch(index, self.x, half, 2);
+        self.join(index, [other, changed], 2);
+    }
+
+    fn shuffle_branch(&mut self, index: usize, input: Value, half: usize, stride: usize) -> Value {
+        let name = |part: &str| format!("unit{index}.{part}");
+        let (point, relu) = (Convolution::new(1, 1), Some(Activation::Relu));
+        let deep = Convolution { groups: half, ..Convolution::new(3, stride) };
+        let x = self.network.convolution_norm(&name("expand"), input, half, point, relu);
+        let x = self.network.convolution_norm(&name("deep"), x, half, deep, None);
+        self.network.convolution_norm(&name("project"), x, half, point, relu)
+    }
+
+    fn join(&mut self, index: usize, halves: [Value; 2], stride: usize) {
+        let both = self.network.concat(&format!("unit{index}.both"), &halves);
+        let x = self.network.shuffle(&format!("unit{index}.shuffled"), both, 2);
+        self.advance(x, stride);
+    }
 }
 
 #[cfg(test)]
@@ -280,8 +342,11 @@ mod tests {
     #[test]
     fn every_backbone_makes_a_network_of_the_published_size() {
         // Parameters of the published networks, without their classifiers.
-        for (backbone, published) in [(Backbone::MobileNetV1, 3_206_976), (Backbone::MobileNetV2, 1_811_712)]
-        {
+        for (backbone, published) in [
+            (Backbone::MobileNetV1, 3_206_976),
+            (Backbone::MobileNetV2, 1_811_712),
+            (Backbone::ShuffleNetV2, 776_420),
+        ] {
             let mut network = Builder::new(3);
             let features = backbone.build(&mut network, 1.0);
             let last = *features.last().unwrap();

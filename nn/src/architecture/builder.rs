@@ -99,6 +99,16 @@ impl Builder {
         self.push(name, Op::Concat, inputs, channels)
     }
 
+    /// `count` channels from `first` on.
+    pub fn channels_of(&mut self, name: &str, input: Value, first: usize, count: usize) -> Value {
+        self.push(name, Op::Channels(first), &[input], count)
+    }
+
+    /// The channels dealt from `groups` equal parts in turn (Zhang et al., ShuffleNet, CVPR 2018, section 3.1).
+    pub fn shuffle(&mut self, name: &str, input: Value, groups: usize) -> Value {
+        self.push(name, Op::Shuffle(groups), &[input], self.channels(input))
+    }
+
     /// Twice as high and wide.
     pub fn upsample_nearest(&mut self, name: &str, input: Value) -> Value {
         self.push(name, Op::UpsampleNearest, &[input], self.channels(input))

@@ -121,6 +121,17 @@ impl File<'_> {
             Op::Add => ("Add", Vec::new(), Vec::new()),
             Op::Multiply => ("Mul", Vec::new(), Vec::new()),
             Op::Concat => ("Concat", Vec::new(), vec![int("axis", 1)]),
+            Op::Channels(first) => {
+                let mut list = |part, place: usize| self.integers(parameter(part), &[place as i64]);
+                let places = [("starts", first), ("ends", first + layer.channels), ("axes", 1)];
+                ("Slice", places.map(|(part, place)| list(part, place)).into(), Vec::new())
+            }
+            Op::Shuffle(groups) => {
+                let of_group = layer.channels / groups;
+                let dealt = |place: usize| (place % groups * of_group + place / groups) as i64;
+                let order: Vec<i64> = (0..layer.channels).map(dealt).collect();
+                ("Gather", vec![self.integers(parameter("order"), &order)], vec![int("axis", 1)])
+            }
             Op::UpsampleNearest => {
                 let scales = parameter("scales");
                 self.graph.initializer.push(floats(&scales, &[4], &[1.0, 1.0, 2.0, 2.0]));
@@ -136,6 +147,13 @@ impl File<'_> {
             Op::GlobalAveragePool => ("GlobalAveragePool", Vec::new(), Vec::new()),
         };
         self.node(op, value, layer, parameters, attribute);
+    }
+
+    /// Adds a list of whole numbers, and gives back its name.
+    fn integers(&mut self, name: String, numbers: &[i64]) -> String {
+        let constant = Constant { shape: vec![numbers.len()], values: Values::I64(numbers.to_vec()) };
+        self.graph.initializer.push(constant.to_proto(&name));
+        name
     }
 
     fn activation(&mut self, value: Value, layer: &Layer, activation: Activation) {

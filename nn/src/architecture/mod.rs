@@ -64,6 +64,10 @@ pub enum Op {
     Multiply,
     /// Tensors one behind the other, along the channels.
     Concat,
+    /// As many channels as it has, from this one on.
+    Channels(usize),
+    /// The channels dealt from so many equal groups in turn: the first of each, the second of each, and so on.
+    Shuffle(usize),
     /// Each pixel four times: twice the height and width.
     UpsampleNearest,
     /// The greatest value of windows 3x3, every second one.

@@ -22,6 +22,8 @@ pub(crate) fn of_all_kinds() -> Architecture {
     let up = network.upconvolution("up", small, 4);
     let near = network.upsample_nearest("near", small);
     let both = network.concat("both", &[up, near]);
+    let both = network.shuffle("both.shuffled", both, 3);
+    let both = network.channels_of("both.part", both, 2, 8);
     let both = network.activation("both.act", both, Activation::Relu);
     let depth = network.convolution("depth", both, 1, Convolution::new(3, 1).with_bias());
     let depth = network.activation("depth.act", depth, Activation::Sigmoid);

@@ -8,13 +8,61 @@ use super::output::Output;
 use super::window::ImageShape;
 use crate::error::{NnError, check_length};
 
-/// Rows and columns of an image, in any order and each as often as it is named: enlargement by the nearest pixel, cutting
-/// out, flipping.
+/// Channels, rows and columns of an image, in any order and each as often as it is named: enlargement by the nearest pixel,
+/// cutting out, flipping, shuffling.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selection {
     input: ImageShape,
+    channels: Channels,
     rows: Vec<usize>,
     columns: Vec<usize>,
+}
+
+/// Channels of a pixel.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Channels {
+    /// Those that follow each other.
+    Range(Range<usize>),
+    /// All, from the first half and the second in turn.
+    Halves,
+    /// Any.
+    Listed(Vec<usize>),
+}
+
+impl Channels {
+    fn new(list: Vec<usize>, of: usize) -> Self {
+        let first = list[0];
+        if list.iter().enumerate().all(|(index, &channel)| channel == first + index) {
+            return Self::Range(first..first + list.len());
+        }
+        let half = of / 2;
+        let is_dealt = |(index, &channel): (usize, &usize)| channel == index % 2 * half + index / 2;
+        if list.len() == 2 * half && of == 2 * half && list.iter().enumerate().all(is_dealt) {
+            return Self::Halves;
+        }
+        Self::Listed(list)
+    }
+
+    fn count(&self, of: usize) -> usize {
+        match self {
+            Self::Range(range) => range.len(),
+            Self::Halves => of,
+            Self::Listed(list) => list.len(),
+        }
+    }
+
+    fn take(&self, from: &[u8], to: &mut [u8]) {
+        match self {
+            Self::Range(range) => to.copy_from_slice(&from[range.clone()]),
+            Self::Halves => {
+                let (first, second) = from.split_at(from.len() / 2);
+                for ((to, &first), &second) in to.as_chunks_mut::<2>().0.iter_mut().zip(first).zip(second) {
+                    *to = [first, second];
+                }
+            }
+            Self::Listed(list) => to.iter_mut().zip(list).for_each(|(to, &channel)| *to = from[channel]),
+        }
+    }
 }
 
 /// A place between two rows or two columns.
@@ -58,22 +106,24 @@ impl Between {
 }
 
 impl Selection {
-    /// These rows and columns of an image of this shape.
+    /// These channels, rows and columns of an image of this shape.
     ///
     /// # Errors
     /// [`NnError::Shape`] where there are none, or some that the image has not.
-    pub fn new(input: ImageShape, rows: Vec<usize>, columns: Vec<usize>) -> Result<Self, NnError> {
+    pub fn new(input: ImageShape, [channels, rows, columns]: [Vec<usize>; 3]) -> Result<Self, NnError> {
         let are_within = |places: &[usize], length| !places.is_empty() && places.iter().all(|&p| p < length);
-        if are_within(&rows, input.height) && are_within(&columns, input.width) {
-            return Ok(Self { input, rows, columns });
+        let is_whole = are_within(&channels, input.channels);
+        if is_whole && are_within(&rows, input.height) && are_within(&columns, input.width) {
+            return Ok(Self { channels: Channels::new(channels, input.channels), input, rows, columns });
         }
-        let found = format!("{rows:?} and {columns:?} of {input:?}");
-        Err(NnError::Shape { expected: "rows and columns of the image", found })
+        let found = format!("{channels:?}, {rows:?} and {columns:?} of {input:?}");
+        Err(NnError::Shape { expected: "channels, rows and columns of the image", found })
     }
 
     /// The image that it writes.
     pub fn output(&self) -> ImageShape {
-        ImageShape { height: self.rows.len(), width: self.columns.len(), channels: self.input.channels }
+        let channels = self.channels.count(self.input.channels);
+        ImageShape { height: self.rows.len(), width: self.columns.len(), channels }
     }
 
     /// Writes the output rows `rows`; `output` begins with the first of them.
@@ -83,12 +133,12 @@ impl Selection {
     pub fn run_rows(&self, rows: Range<usize>, input: &[u8], mut output: Output<'_>) -> Result<(), NnError> {
         check_length("input", self.input.len(), input.len())?;
         output.check(self.output(), &rows)?;
-        let (row, channels, step) =
-            (self.input.width * self.input.channels, self.input.channels, output.step);
+        let (read, written, step) = (self.input.channels, self.output().channels, output.step);
+        let row = self.input.width * read;
         for (index, &y) in self.rows[rows].iter().enumerate() {
             let input = &input[y * row..][..row];
             for (pixel, &x) in output.row(index).chunks_mut(step).zip(&self.columns) {
-                pixel[..channels].copy_from_slice(&input[x * channels..][..channels]);
+                self.channels.take(&input[x * read..][..read], &mut pixel[..written]);
             }
         }
         Ok(())
@@ -190,15 +240,32 @@ mod tests {
 
     #[test]
     fn selections_take_what_they_name() {
-        let layer = Selection::new(INPUT, vec![2, 0, 0], vec![1, 3]).unwrap();
+        let layer = Selection::new(INPUT, [vec![0, 1], vec![2, 0, 0], vec![1, 3]]).unwrap();
         let (image, shape) = (image(), layer.output());
         let mut output = vec![0; shape.len()];
         layer.run_rows(0..3, &image, Output::whole(&mut output, shape)).unwrap();
         let pixel = |y: usize, x: usize| &image[(y * 4 + x) * 2..][..2];
         let expected = [pixel(2, 1), pixel(2, 3), pixel(0, 1), pixel(0, 3), pixel(0, 1), pixel(0, 3)];
         assert_eq!(output, expected.concat());
-        assert!(Selection::new(INPUT, vec![3], vec![0]).is_err());
-        assert!(Selection::new(INPUT, vec![], vec![0]).is_err());
+        for wrong in [[vec![0], vec![3], vec![0]], [vec![0], vec![], vec![0]], [vec![2], vec![0], vec![0]]] {
+            assert!(Selection::new(INPUT, wrong).is_err());
+        }
+    }
+
+    #[test]
+    fn channels_come_in_the_order_that_they_are_named_in() {
+        let input = ImageShape { height: 2, width: 3, channels: 6 };
+        let image: Vec<u8> = (0..input.len() as u8).collect();
+        let orders =
+            [vec![0, 3, 1, 4, 2, 5], vec![2, 3, 4], vec![5], vec![5, 0, 0, 1], vec![0, 2, 4, 1, 3, 5]];
+        for order in orders {
+            let layer = Selection::new(input, [order.clone(), vec![0, 1], vec![0, 1, 2]]).unwrap();
+            let shape = layer.output();
+            let mut output = vec![0; shape.len()];
+            layer.run_rows(0..2, &image, Output::whole(&mut output, shape)).unwrap();
+            let expected = image.chunks(6).flat_map(|pixel| order.iter().map(|&channel| pixel[channel]));
+            assert_eq!(output, expected.collect::<Vec<_>>(), "{order:?}");
+        }
     }
 
     #[test]

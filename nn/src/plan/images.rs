@@ -53,7 +53,10 @@ impl Lowering<'_> {
         let image = image(&input)?;
         let [rows, columns] = self.resized(node, image)?;
         match onnx::text(node, "mode").unwrap_or(b"nearest") {
-            b"nearest" => self.select(node, &input, [rows.nearest()?, columns.nearest()?]),
+            b"nearest" => {
+                let channels = (0..image.channels).collect();
+                self.select(node, &input, [channels, rows.nearest()?, columns.nearest()?])
+            }
             b"linear" | b"bilinear" if input.function.is_none() => {
                 let layer = Interpolation::new(image, rows.between(), columns.between()).ok()?;
                 let output = self.image_like(&input, layer.output());
@@ -74,9 +77,10 @@ impl Lowering<'_> {
         if node.input.get(4).is_some() && !list(4).is_some_and(is_fine) {
             return None;
         }
-        let mut places = [(0..image.height).collect::<Vec<_>>(), (0..image.width).collect()];
+        let mut places =
+            [image.channels, image.height, image.width].map(|length| (0..length).collect::<Vec<_>>());
         for ((start, end), axis) in starts.into_iter().zip(ends).zip(axes) {
-            let along = usize::try_from(axis.rem_euclid(4)).ok()?.checked_sub(2)?;
+            let along = usize::try_from(axis.rem_euclid(4)).ok()?.checked_sub(1)?;
             let length = places[along].len() as i64;
             let within =
                 |place: i64| (if place < 0 { place + length } else { place }).clamp(0, length) as usize;
@@ -85,8 +89,24 @@ impl Lowering<'_> {
         self.select(node, &input, places)
     }
 
-    fn select(&mut self, node: &NodeProto, input: &Bytes, [rows, columns]: [Vec<usize>; 2]) -> Option<()> {
-        let layer = Selection::new(image(input)?, rows, columns).ok()?;
+    /// Channels in another order.
+    pub(super) fn gather(&mut self, node: &NodeProto) -> Option<()> {
+        let input = self.function_of_bytes(node, 0)?.clone();
+        let image = image(&input)?;
+        let order = self.graph.constant(node, 1).filter(|order| order.shape.len() == 1)?.integers()?;
+        let length = image.channels as i64;
+        let place =
+            |&channel: &i64| usize::try_from(if channel < 0 { channel + length } else { channel }).ok();
+        let channels = order.iter().map(place).collect::<Option<Vec<_>>>()?;
+        let is_of_channels = onnx::int(node, "axis").unwrap_or(0).rem_euclid(4) == 1;
+        let rest = [(0..image.height).collect(), (0..image.width).collect()];
+        let [rows, columns] = rest;
+        is_of_channels.then(|| self.select(node, &input, [channels, rows, columns])).flatten()
+    }
+
+    /// These channels, rows and columns.
+    fn select(&mut self, node: &NodeProto, input: &Bytes, places: [Vec<usize>; 3]) -> Option<()> {
+        let layer = Selection::new(image(input)?, places).ok()?;
         let output = self.image_like(input, layer.output());
         let view = View::whole(output.buffer, layer.output());
         self.push(node, Op::Select { input: input.buffer, output: view, layer });

@@ -89,6 +89,7 @@ impl<'g> Lowering<'g> {
             "AveragePool" | "GlobalAveragePool" | "ReduceMean" => self.average_pool(node),
             "Resize" | "Upsample" => self.resize(node),
             "Slice" => self.slice(node),
+            "Gather" => self.gather(node),
             "Add" => self.add(node),
             "Concat" => self.concatenate(node),
             "Transpose" => self.transpose(node),

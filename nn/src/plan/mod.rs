@@ -171,13 +171,13 @@ pub enum Op {
         /// The window, and what the bytes stand for.
         layer: AveragePool,
     },
-    /// Rows and columns of an image: enlargement by the nearest pixel, cutting out.
+    /// Channels, rows and columns of an image: enlargement by the nearest pixel, cutting out, shuffling.
     Select {
         /// The image that it reads.
         input: BufferId,
         /// Where its image goes.
         output: View,
-        /// Which rows and columns.
+        /// Which channels, rows and columns.
         layer: Selection,
     },
     /// Bilinear interpolation.

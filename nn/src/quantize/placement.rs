@@ -67,6 +67,7 @@ const UNARY: &[(&str, Kind)] = &[
     ("Squeeze", Kind::Moves),
     ("Unsqueeze", Kind::Moves),
     ("Slice", Kind::Moves),
+    ("Gather", Kind::Moves),
     ("Identity", Kind::Moves),
 ];
 

@@ -181,6 +181,12 @@ impl TrainableNetwork {
                 max_pool2d(x, options)
             }
             Op::GlobalAveragePool => adaptive_avg_pool2d(x, [1, 1]),
+            Op::Channels(first) => x.narrow(1, first, layer.channels),
+            Op::Shuffle(groups) => {
+                let [batch, channels, height, width] = x.dims();
+                let dealt: Tensor<5> = x.reshape([batch, groups, channels / groups, height, width]);
+                dealt.swap_dims(1, 2).reshape([batch, channels, height, width])
+            }
             Op::Input | Op::Concat | Op::Add | Op::Multiply => x,
         }
     }

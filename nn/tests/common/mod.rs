@@ -230,7 +230,13 @@ pub fn every_image_layer() -> ModelProto {
     let x = b.node("Slice", &[&x, &places[0], &places[1], &places[2]], &[]);
     let x = b.through_bytes(&x, OUTPUT_SCALE, 30);
     let x = b.node("Concat", &[&x, &skip], &[("axis", &[1])]);
+    let x = b.through_bytes(&x, OUTPUT_SCALE, 30);
+    let dealt = b.integers(&(0..18).map(|channel| channel % 2 * 9 + channel / 2).collect::<Vec<i64>>());
+    let x = b.node("Gather", &[&x, &dealt], &[("axis", &[1])]);
     let both = b.through_bytes(&x, OUTPUT_SCALE, 30);
+    let places = [[3], [-4], [1]].map(|places| b.integers(&places));
+    let part = b.node("Slice", &[&both, &places[0], &places[1], &places[2]], &[]);
+    let part = b.through_bytes(&part, OUTPUT_SCALE, 30);
     let x = b.transposed(&both, [18, 6], 4, &[("strides", &[2, 2]), ("pads", &[1, 1, 1, 1])]);
     let x = b.node("Relu", &[&x], &[]);
     let x = b.through_bytes(&x, OUTPUT_SCALE, 0);
@@ -245,7 +251,7 @@ pub fn every_image_layer() -> ModelProto {
     let all = b.node("GlobalAveragePool", &[&both], &[]);
     let all = b.through_bytes(&all, OUTPUT_SCALE / 3.0, 90);
     let all = b.node("Sigmoid", &[&all], &[]);
-    b.model(&[1, 3, SIDE, SIDE], &[&mean, &all, &y, &narrow])
+    b.model(&[1, 3, SIDE, SIDE], &[&mean, &all, &y, &narrow, &part])
 }
 
 /// An image of smooth random values.
