@@ -25,6 +25,10 @@ pub(crate) struct TrainDetectorArgs {
     /// Names of the classes that are to be found; others are background
     #[arg(long, value_name = "NAME,...", value_delimiter = ',', required = true)]
     pub(crate) find: Vec<String>,
+    /// One of --data whose labels leave objects out: what looks like an object there without a label is not learnt to be
+    /// background; may be given several times
+    #[arg(long, value_name = "DIR")]
+    pub(crate) incomplete: Vec<PathBuf>,
     /// Learn also from so many pictures of the synthetic world: cars, vans, trucks and buses (--map holds for them too) at
     /// random places, from 20 to 120 m above ground, from straight down to 45 degrees
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -95,6 +99,8 @@ pub(crate) enum BackboneArg {
     MobilenetV3Small,
     /// SqueezeNet 1.1, 2016, with batch normalisation
     Squeezenet,
+    /// ShuffleNetV2, 2018
+    ShufflenetV2,
 }
 
 impl From<BackboneArg> for Backbone {
@@ -104,6 +110,7 @@ impl From<BackboneArg> for Backbone {
             BackboneArg::MobilenetV2 => Self::MobileNetV2,
             BackboneArg::MobilenetV3Small => Self::MobileNetV3Small,
             BackboneArg::Squeezenet => Self::SqueezeNet,
+            BackboneArg::ShufflenetV2 => Self::ShuffleNetV2,
         }
     }
 }

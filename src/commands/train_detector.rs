@@ -34,8 +34,14 @@ pub(super) fn train_detector(args: &TrainDetectorArgs) -> anyhow::Result<ExitCod
     let config = config(args);
     let (learnt_from, held_out) = sets(args)?;
     let unreadable = |error| say(&format!("{error}: not learnt from"));
-    let mut shown: Vec<Picture> =
-        learnt_from.iter().flat_map(|set| pictures(set, &config.classes, unreadable)).collect();
+    let mut shown: Vec<Picture> = Vec::new();
+    for (folder, set) in args.data.iter().zip(&learnt_from) {
+        let is_complete = !args.incomplete.contains(folder);
+        for mut picture in pictures(set, &config.classes, unreadable) {
+            picture.is_complete = is_complete;
+            shown.push(picture);
+        }
+    }
     let real = shown.len();
     shown.extend(synthetic(args)?);
     let shown: Arc<[Picture]> = shown.into();
@@ -47,6 +53,7 @@ pub(super) fn train_detector(args: &TrainDetectorArgs) -> anyhow::Result<ExitCod
         training: &config,
         images: real,
         synthetic: args.synthetic,
+        incomplete: shown.iter().filter(|picture| !picture.is_complete).count(),
         held_out: images,
         hold_out: &args.hold_out,
     };
@@ -65,6 +72,8 @@ struct Recipe<'a> {
     images: usize,
     /// How many pictures of the synthetic world are.
     synthetic: usize,
+    /// How many of all have labels for some objects only.
+    incomplete: usize,
     /// How many images are held out, and the patterns that say which.
     held_out: usize,
     hold_out: &'a [String],
@@ -111,6 +120,13 @@ fn sets(args: &TrainDetectorArgs) -> anyhow::Result<(Vec<LabelSet>, Vec<LabelSet
     let map = args.labels.map.clone().unwrap_or_default();
     let mut split = (Vec::new(), Vec::new());
     let mut scenes = BTreeSet::new();
+    for folder in &args.incomplete {
+        ensure!(
+            args.data.contains(folder),
+            "expected one of --data as --incomplete, found {}",
+            folder.display()
+        );
+    }
     for folder in &args.data {
         let set = labels::source(folder, &args.labels).read()?.mapped(&map);
         scenes.extend(set.scenes().into_iter().map(str::to_owned));

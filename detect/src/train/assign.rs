@@ -17,16 +17,28 @@ const NEAREST: usize = 9;
 pub enum Assignment {
     /// That there is nothing.
     Background,
+    /// That there is nothing, unless it looks like an object: not all of them have labels here.
+    Unlabelled,
     /// Nothing: something may be there, but is too small, too cut, or of an unknown kind.
     Ignored,
     /// An object: its number.
     Object(usize),
 }
 
-/// Assigns all priors of `levels` over an input of `size`, in the order of [`crate::all_priors`].
-pub fn assign(levels: &[Level], size: usize, targets: &[Target]) -> Vec<Assignment> {
+/// Assigns all priors of `levels` over an input of `size`, in the order of [`crate::all_priors`]. In the `incomplete` parts
+/// of the input objects may have no target.
+pub fn assign(
+    levels: &[Level],
+    size: usize,
+    targets: &[Target],
+    incomplete: &[BoundingBox],
+) -> Vec<Assignment> {
     let priors = crate::all_priors(levels, size);
-    let mut assigned = vec![Assignment::Background; priors.len()];
+    let without_object = |prior: &BoundingBox| {
+        let is_unlabelled = incomplete.iter().any(|part| contains(part, prior.center()));
+        if is_unlabelled { Assignment::Unlabelled } else { Assignment::Background }
+    };
+    let mut assigned: Vec<Assignment> = priors.iter().map(without_object).collect();
     for target in targets.iter().filter(|target| target.class_id.is_none()) {
         for (prior, assignment) in priors.iter().zip(&mut assigned) {
             if contains(&target.bounding_box, prior.center()) {
@@ -130,7 +142,7 @@ mod tests {
             target(0.0, 0.0, 9.0, 5.0),
         ];
         let priors = crate::all_priors(&levels(), 320);
-        let assigned = assign(&levels(), 320, &targets);
+        let assigned = assign(&levels(), 320, &targets, &[]);
         for (number, target) in targets.iter().enumerate() {
             let learners = (0..priors.len()).filter(|&i| assigned[i] == Assignment::Object(number));
             let overlaps: Vec<f32> = learners.map(|i| priors[i].iou(&target.bounding_box)).collect();
@@ -143,14 +155,26 @@ mod tests {
     #[test]
     fn a_prior_learns_the_object_that_it_covers_best_and_ignores_the_unclear() {
         let unclear = Target { class_id: None, ..target(0.0, 0.0, 160.0, 320.0) };
-        let assigned = assign(
-            &levels(),
-            320,
-            &[unclear, target(100.0, 100.0, 24.0, 24.0), target(104.0, 100.0, 24.0, 24.0)],
-        );
+        let cars = [target(100.0, 100.0, 24.0, 24.0), target(104.0, 100.0, 24.0, 24.0)];
+        let assigned = assign(&levels(), 320, &[unclear, cars[0], cars[1]], &[]);
         let count = |what| assigned.iter().filter(|&&assignment| assignment == what).count();
         assert!(count(Assignment::Object(1)) > 0 && count(Assignment::Object(2)) > 0);
         let (ignored, background) = (count(Assignment::Ignored), count(Assignment::Background));
         assert!(ignored.abs_diff(background) < 100, "{ignored} and {background}");
+    }
+
+    #[test]
+    fn background_counts_as_unlabelled_in_the_incomplete_part() {
+        let left = BoundingBox::new(0.0, 0.0, 160.0, 320.0);
+        let assigned = assign(&levels(), 320, &[target(100.0, 100.0, 24.0, 24.0)], &[left]);
+        for (prior, assignment) in crate::all_priors(&levels(), 320).iter().zip(assigned) {
+            let is_left = prior.center().0 < 160.0;
+            match assignment {
+                Assignment::Background => assert!(!is_left, "{prior:?}"),
+                Assignment::Unlabelled => assert!(is_left, "{prior:?}"),
+                Assignment::Object(number) => assert_eq!(number, 0),
+                Assignment::Ignored => panic!("nothing is unclear: {prior:?}"),
+            }
+        }
     }
 }

@@ -11,6 +11,8 @@ pub struct Picture {
     levels: Vec<RgbImage>,
     /// What is in it, in pixels of the image.
     pub targets: Vec<Target>,
+    /// Whether all objects are among `targets`; where not, what looks like one may be one.
+    pub is_complete: bool,
 }
 
 /// An object to be found, or where it may be left.
@@ -55,6 +57,8 @@ pub struct Canvas {
     pub values: Vec<f32>,
     /// What is in it.
     pub targets: Vec<Target>,
+    /// Where there may be more than `targets`: pieces of pictures that are not completely labelled.
+    pub incomplete: Vec<BoundingBox>,
     size: usize,
 }
 
@@ -68,7 +72,7 @@ struct Warp {
 }
 
 impl Picture {
-    /// A picture with `targets`.
+    /// A picture with all its `targets`.
     pub fn new(image: RgbImage, targets: Vec<Target>) -> Self {
         let mut levels = vec![image];
         while levels.len() < 4
@@ -76,7 +80,7 @@ impl Picture {
         {
             levels.push(last.reduced(2));
         }
-        Self { levels, targets }
+        Self { levels, targets, is_complete: true }
     }
 
     /// `(width, height)` in pixels.
@@ -88,7 +92,8 @@ impl Picture {
 impl Augmentation {
     /// An input of `size` from `pictures`; the same random numbers give the same input.
     pub fn input(&self, pictures: &[Picture], size: usize, random: &mut Rng) -> Canvas {
-        let mut canvas = Canvas { values: vec![GREY; 3 * size * size], targets: Vec::new(), size };
+        let mut canvas =
+            Canvas { values: vec![GREY; 3 * size * size], targets: Vec::new(), incomplete: Vec::new(), size };
         let draw = |random: &mut Rng| &pictures[random.usize(0..pictures.len())];
         if random.f32() < self.mosaic {
             let cut = |random: &mut Rng| (size as f32 * (0.3 + 0.4 * random.f32())) as usize;
@@ -131,6 +136,9 @@ impl Augmentation {
             rows.len() as f32,
         );
         canvas.targets.extend(picture.targets.iter().filter_map(|target| warp.target(target, &room)));
+        if !picture.is_complete {
+            canvas.incomplete.push(room);
+        }
     }
 
     /// A random piece whose centre comes to `middle`: half of the time an object is near it.

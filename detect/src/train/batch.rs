@@ -60,7 +60,7 @@ impl BatchMaker {
         };
         for canvas in self.inputs(step) {
             batch.images.extend(canvas.values.iter().map(|value| value * gain + shift));
-            let assigned = assign(&self.levels, self.size, &canvas.targets);
+            let assigned = assign(&self.levels, self.size, &canvas.targets, &canvas.incomplete);
             batch.targets.push(&priors, &assigned, &canvas.targets, self.classes);
         }
         batch

@@ -8,6 +8,10 @@ use super::assign::Assignment;
 use super::augment::Target;
 use crate::priors::MAX_LOG_SIZE;
 
+/// Logit of the score, 0.3, from which what may lack a label is no longer taught to be background (Zhang et al., Solving
+/// missing-annotation object detection with background recalibration loss, ICASSP 2020, whose loss goes further).
+const LOOKS_LIKE_AN_OBJECT: f32 = -0.847;
+
 /// How wrong scores are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ClassLoss {
@@ -62,6 +66,8 @@ pub struct BatchTargets {
     classes: Vec<f32>,
     /// `[batch * priors]`: 0 for what is ignored.
     weights: Vec<f32>,
+    /// `[batch * priors]`: 1 for background that may be an object without a label.
+    unlabelled: Vec<f32>,
     /// Rows of `[batch * priors]` with an object.
     rows: Vec<i32>,
     /// The prior of each of them, `[x, y, width, height]` of its centre and size.
@@ -81,7 +87,8 @@ impl BatchTargets {
     ) {
         for (prior, assignment) in priors.iter().zip(assigned) {
             let row = self.weights.len();
-            self.weights.push(if *assignment == Assignment::Ignored { 0.0 } else { 1.0 });
+            self.weights.push(f32::from(*assignment != Assignment::Ignored));
+            self.unlabelled.push(f32::from(*assignment == Assignment::Unlabelled));
             self.classes.resize(self.classes.len() + classes, 0.0);
             if let Assignment::Object(number) = assignment {
                 let target = &targets[*number];
@@ -112,7 +119,12 @@ impl DetectionLoss {
         let device = logits.device();
         let [rows, classes] = logits.dims();
         let wanted = Tensor::from_data(TensorData::new(targets.classes.clone(), [rows, classes]), &device);
-        let weights = Tensor::from_data(TensorData::new(targets.weights.clone(), [rows, 1]), &device);
+        let column = |values: &[f32]| -> Tensor<2> {
+            Tensor::from_data(TensorData::new(values.to_vec(), [rows, 1]), &device)
+        };
+        // What scores like an object where not all of them have labels teaches nothing.
+        let looks_like_one = logits.clone().detach().max_dim(1).greater_elem(LOOKS_LIKE_AN_OBJECT).float();
+        let weights = column(&targets.weights) - column(&targets.unlabelled) * looks_like_one;
         let objects = targets.objects().max(1) as f32;
         let scores = self.classes.of(logits, wanted, weights, targets.objects()) / objects;
         if targets.rows.is_empty() {

@@ -29,6 +29,26 @@ fn batch() -> BatchTargets {
     batch
 }
 
+#[test]
+fn what_looks_like_an_object_costs_nothing_where_labels_lack() {
+    let priors = all_priors(&levels(), 16);
+    let cost = |assignment: Assignment, logit: f32, loss: DetectionLoss| {
+        let mut batch = BatchTargets::default();
+        batch.push(&priors, &vec![assignment; priors.len()], &[], CLASSES);
+        let mut logits = vec![-12.0; 16];
+        logits[5] = logit;
+        scalar(&loss.of(tensor(&logits, CLASSES), tensor(&[0.0; 32], 4), &batch)[0])
+    };
+    let sure = LOOKS_LIKE_AN_OBJECT + 0.1;
+    let unsure = LOOKS_LIKE_AN_OBJECT - 0.1;
+    let loss = ALL[0];
+    assert!(cost(Assignment::Background, sure, loss) > 0.01);
+    assert!(cost(Assignment::Unlabelled, sure, loss) < 1e-4);
+    let [unlabelled, background] =
+        [Assignment::Unlabelled, Assignment::Background].map(|of| cost(of, unsure, loss));
+    assert!(unlabelled == background && background > 0.01, "{unlabelled}, {background}");
+}
+
 fn values(count: usize, seed: u64) -> Vec<f32> {
     let mut random = fastrand::Rng::with_seed(seed);
     (0..count).map(|_| random.f32() * 2.0 - 1.0).collect()
