@@ -134,7 +134,8 @@ pub(crate) struct RunArgs {
     pub(crate) window: WindowArgs,
     /// What tells the metres: none; fixed:V (V metres from the camera to the scene where the map begins, median);
     /// camera-height:M (an upright camera M metres above the road); agl:FILE (heights above ground, rows `stamp_s
-    /// height_m`); velocity:FILE (rows `stamp_s speed_mps`); stamps in the source's clock
+    /// height_m`); velocity:FILE (rows `stamp_s speed_mps`), stamps in the source's clock; depth:V (the depth network, with V
+    /// metres in the unit of its depth; depth alone where its file says how many)
     #[arg(long, value_name = "SOURCE", default_value = "none", value_parser = ScaleArg::parse)]
     pub(crate) scale: ScaleArg,
     /// Ground truth to measure against (KITTI, TUM or EuRoC); default: the dataset's own, where it has one
@@ -190,6 +191,7 @@ pub(crate) enum ScaleArg {
     CameraHeight(f64),
     HeightAboveGround(PathBuf),
     Velocity(PathBuf),
+    Depth(Option<f64>),
 }
 
 impl ScaleArg {
@@ -203,9 +205,13 @@ impl ScaleArg {
             "none" if value.is_empty() => Ok(Self::None),
             "fixed" => metres().map(Self::Fixed),
             "camera-height" => metres().map(Self::CameraHeight),
+            "depth" if text == "depth" => Ok(Self::Depth(None)),
+            "depth" => metres().map(|metres| Self::Depth(Some(metres))),
             "agl" if !value.is_empty() => Ok(Self::HeightAboveGround(value.into())),
             "velocity" if !value.is_empty() => Ok(Self::Velocity(value.into())),
-            _ => Err("expected none, fixed:V, camera-height:M, agl:FILE or velocity:FILE".to_owned()),
+            _ => {
+                Err("expected none, fixed:V, camera-height:M, agl:FILE, velocity:FILE or depth:V".to_owned())
+            }
         }
     }
 }
@@ -512,7 +518,20 @@ mod tests {
         assert_eq!(ScaleArg::parse("none"), Ok(ScaleArg::None));
         assert_eq!(ScaleArg::parse("camera-height:1.65"), Ok(ScaleArg::CameraHeight(1.65)));
         assert_eq!(ScaleArg::parse("agl:C:/h.txt"), Ok(ScaleArg::HeightAboveGround("C:/h.txt".into())));
-        for wrong in ["", "none:1", "fixed", "fixed:-1", "camera-height:NaN", "agl", "velocity:", "sonar:3"] {
+        assert_eq!(ScaleArg::parse("depth"), Ok(ScaleArg::Depth(None)));
+        assert_eq!(ScaleArg::parse("depth:23.5"), Ok(ScaleArg::Depth(Some(23.5))));
+        for wrong in [
+            "",
+            "depth:",
+            "depth:0",
+            "none:1",
+            "fixed",
+            "fixed:-1",
+            "camera-height:NaN",
+            "agl",
+            "velocity:",
+            "sonar:3",
+        ] {
             assert!(ScaleArg::parse(wrong).is_err(), "{wrong}");
         }
     }

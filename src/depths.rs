@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use eval::depth::{color_depth, inverse_depth_range};
 use eval::{Figure, SampleFrame};
 use geometry::RgbImage;
@@ -10,7 +10,7 @@ use nn::kernels::Kernel;
 use runtime::DepthSummary;
 use runtime::run::DepthTable;
 use runtime::stages::{DepthChoice, DepthEstimate, DepthEstimator, DepthFactory};
-use vo::DepthNetwork;
+use vo::{DepthNetwork, NetworkPrior, ScaleSource};
 
 use crate::cli::FlightDepthArgs;
 use crate::films::developed;
@@ -36,6 +36,38 @@ pub(crate) fn for_flight(args: &FlightDepthArgs) -> anyhow::Result<Option<(Depth
     file.depth_network()?;
     let (network, fingerprint) = (file.name().to_owned(), file.fingerprint());
     Ok(Some((DepthChoice { network, fingerprint, every: args.depth_every }, factory(file))))
+}
+
+/// The metres in a unit of the network's depth that `--scale depth` stands for: as many as typed, or else as its file says.
+///
+/// # Errors
+/// Where nobody looks at depth, or nobody knows.
+pub(crate) fn metres_per_unit(args: &FlightDepthArgs, typed: Option<f64>) -> anyhow::Result<f64> {
+    ensure!(!args.no_depth, "expected a depth network for --scale depth: leave --no-depth out");
+    let file = ModelFile::open(args.depth_model.as_deref(), &DEPTH)?;
+    let of_file = file.depth_network()?.description().metres_per_unit;
+    typed.or(of_file.map(f64::from)).with_context(|| {
+        format!(
+            "expected --scale depth:V with V metres in a unit of depth, which {} does not know",
+            file.name()
+        )
+    })
+}
+
+/// What tells the metres by depth, where `scale` says that the network `name` with this `fingerprint` does.
+///
+/// # Errors
+/// Where it is gone or another one is in its place.
+pub(crate) fn prior(
+    scale: &ScaleSource,
+    network: Option<(&str, &str)>,
+) -> anyhow::Result<Option<Arc<NetworkPrior>>> {
+    let ScaleSource::Depth(metres_per_unit) = scale else { return Ok(None) };
+    let (name, fingerprint) =
+        network.context("expected the depth network, which tells the metres: leave --no-depth out")?;
+    let network =
+        ModelFile::as_flown(name, fingerprint, &DEPTH, "--scale depth needs it")?.depth_network()?;
+    Ok(Some(Arc::new(NetworkPrior::new(network, *metres_per_unit))))
 }
 
 /// What saw depth in a recorded flight.

@@ -15,7 +15,7 @@ use geometry::Trajectory;
 use rerun::RecordingStream;
 use serde_json::Map;
 use track::{Tracker, TrackerConfig};
-use vo::{ScaleSource, VisualOdometry, VoConfig};
+use vo::{NetworkPrior, ScaleSource, VisualOdometry, VoConfig};
 
 use crate::RuntimeError;
 use crate::graph::{
@@ -32,9 +32,9 @@ use crate::sinks::{
     RecorderInput, RecorderSink, TargetObserver, TargetSink,
 };
 use crate::stages::{
-    Anchor, DepthChoice, DepthEstimate, DepthFactory, DepthStage, DetectChoice, DetectStage, Detected,
-    DetectorFactory, EstimatorFactory, FollowStage, Followed, FollowerFactory, IdentityMemory, OdometryStage,
-    Pointer, Scene, TargetChoice, TargetMemory,
+    Anchor, DepthChoice, DepthEstimate, DepthFactory, DepthScaledOdometry, DepthStage, DetectChoice,
+    DetectStage, Detected, DetectorFactory, EstimatorFactory, FollowStage, Followed, FollowerFactory,
+    IdentityMemory, OdometryStage, Pointer, Scene, TargetChoice, TargetMemory,
 };
 use crate::summary::{Ended, FlightSummary, SourceLog};
 
@@ -177,6 +177,15 @@ impl Flight {
     /// Flies another estimator than [`VisualOdometry`].
     pub fn with_estimator(self, estimator: EstimatorFactory) -> Self {
         Self { estimator, ..self }
+    }
+
+    /// Flies [`VisualOdometry`] that reads its scale from `prior` ([`vo::ScaleSource::Depth`]).
+    pub fn with_depth_prior(self, prior: Arc<NetworkPrior>) -> Self {
+        let vo = self.config.vo.clone();
+        self.with_estimator(Arc::new(move || {
+            let odometry = VisualOdometry::new(vo.clone());
+            Box::new(DepthScaledOdometry::new(odometry, Arc::clone(&prior)))
+        }))
     }
 
     /// Follows the target with another follower than [`Tracker`].

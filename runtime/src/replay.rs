@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use datasets::{Dataset, DatasetError};
+use vo::NetworkPrior;
 
 use crate::flight::{DETECT, FOLLOW, Log, ODOMETRY, next_frame, note_error};
 use crate::graph::{CancelFlag, Entrance, Graph, Limiter, Outcome, Schedule};
@@ -79,6 +80,11 @@ impl Replay {
     /// Replays with another estimator: the one that flew, or one to compare with it.
     pub fn with_estimator(self, estimator: EstimatorFactory) -> Self {
         Self { flight: self.flight.with_estimator(estimator), ..self }
+    }
+
+    /// As [`Flight::with_depth_prior`].
+    pub fn with_depth_prior(self, prior: Arc<NetworkPrior>) -> Self {
+        Self { flight: self.flight.with_depth_prior(prior), ..self }
     }
 
     /// Replays with another follower than [`Tracker`](track::Tracker).

@@ -32,6 +32,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     ensure_identified(replay.manifest().follow.map(FollowTable::to_choice).as_ref(), detector.is_some())?;
     let flown = replay.manifest().depth.as_ref().filter(|_| !args.no_depth);
     let depth = flown.map(depths::as_flown).transpose()?;
+    let network = flown.map(|flown| (&*flown.network, &*flown.fingerprint));
+    let prior = depths::prior(&replay.manifest().to_vo_config(&args.run)?.scale, network)?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("replay"));
     ensure_apart(&args.run, &out)?;
     let run = RunDirectory::create(&out)?;
@@ -48,6 +50,10 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     };
     let replay = match depth {
         Some(depth) => replay.with_depth(depth),
+        None => replay,
+    };
+    let replay = match prior {
+        Some(prior) => replay.with_depth_prior(prior),
         None => replay,
     };
     let summary = replay.cancelled_by(cancel_on_signal()?).run(run.clone())?;

@@ -44,8 +44,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     if let Some(max_tracks) = args.max_tracks {
         config.vo.max_tracks = max_tracks as usize;
     }
-    config.vo.scale = scale_source(&args.scale)?;
+    config.vo.scale = scale_source(args)?;
     let (detector, depth) = (DetectorFile::for_flight(&args.detector)?, depths::for_flight(&args.depth)?);
+    let network = depth.as_ref().map(|(choice, _)| (&*choice.network, &*choice.fingerprint));
+    let prior = depths::prior(&config.vo.scale, network)?;
     let source = datasets::open_ahead(&config.source_spec, config.window)?;
     let truth = match &args.gt {
         Some(path) => truth_file(path)?,
@@ -69,6 +71,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     let run = RunDirectory::create(&args.out)?;
     let films = Films::default();
     let flight = Flight::new(Box::new(source), config).into_run(run.clone());
+    let flight = match prior {
+        Some(prior) => flight.with_depth_prior(prior),
+        None => flight,
+    };
     let flight =
         looking(flight, detector, depth, &films).target_observed_by(TargetFilm::observer(&films.target));
     let summary = fly(flight, frame_count, &films)?;
@@ -97,14 +103,15 @@ pub(super) fn looking(
 }
 
 /// What tells the metres, with the samples read.
-fn scale_source(scale: &ScaleArg) -> anyhow::Result<ScaleSource> {
-    Ok(match scale {
+fn scale_source(args: &RunArgs) -> anyhow::Result<ScaleSource> {
+    Ok(match &args.scale {
         ScaleArg::None => ScaleSource::None,
         ScaleArg::Fixed(metres_per_unit) => ScaleSource::Fixed(*metres_per_unit),
         ScaleArg::CameraHeight(height_m) => ScaleSource::CameraHeight(*height_m),
         ScaleArg::HeightAboveGround(file) => {
             ScaleSource::HeightAboveGround(samples(file, "stamp_s height_m")?)
         }
+        ScaleArg::Depth(metres) => ScaleSource::Depth(depths::metres_per_unit(&args.depth, *metres)?),
         ScaleArg::Velocity(file) => ScaleSource::Velocity(samples(file, "stamp_s speed_mps")?),
     })
 }

@@ -41,6 +41,23 @@ fn a_fixed_scale_multiplies_every_length() {
 }
 
 #[test]
+fn depth_makes_metres_and_replays_repeat_them() {
+    let lab = Lab::with_world();
+    let run = format!("run {SEQUENCE} --out out --no-detector");
+    lab.kestrel(&format!("{run} --scale depth")).expect_code(1).says(&["--scale depth:V", "does not know"]);
+    lab.kestrel(&format!("{run} --scale depth:40 --no-depth")).expect_code(1).says(&["leave --no-depth out"]);
+    let metrics = lab.kestrel(&format!("{run} --scale depth:40 --json")).expect_code(0).json();
+    assert_eq!(metrics["scale_source"], "depth");
+    // A network that never saw a camera as small as this: more than the order of magnitude would be luck.
+    let (flown_m, true_m) = (path_length(&lab, "out"), number(&metrics["accuracy"], "path_length_m"));
+    assert!((0.3..3.0).contains(&(flown_m / true_m)), "{flown_m} m in the file, {true_m} m flown");
+    assert!(number(&metrics, "scale_sigma") >= 0.1, "{metrics}");
+    lab.kestrel("replay out").expect_code(0).says(&["to the last byte"]);
+    assert_eq!(lab.read("out/replay/odometry.jsonl"), lab.read("out/odometry.jsonl"));
+    lab.kestrel("replay out --no-depth").expect_code(1).says(&["leave --no-depth out"]);
+}
+
+#[test]
 fn without_a_source_nothing_claims_metres() {
     let lab = Lab::with_world();
     let metrics = lab.kestrel(&format!("run {SEQUENCE} --out out --json")).expect_code(0).json();

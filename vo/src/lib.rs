@@ -31,7 +31,9 @@ pub mod train;
 mod two_view;
 
 pub use config::VoConfig;
-pub use depth::{DepthDescription, DepthNetwork, DepthQuantity, OutputActivation, PredictedDepth};
+pub use depth::{
+    DepthDescription, DepthNetwork, DepthQuantity, NetworkPrior, OutputActivation, PredictedDepth,
+};
 pub use error::VoError;
 pub use estimator::VisualOdometry;
 pub use odometry::{KeyframeView, Odometry, PointView, TrackView, TrackingState};

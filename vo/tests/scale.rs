@@ -140,14 +140,14 @@ fn heights_given_in_flight_are_worth_those_given_before() {
     flown.check(&estimates, 0.01, 0.02);
 }
 
-/// True depth with 5 % of noise, from whole frames rendered with their depth.
-struct TrueDepth(Vec<(Timestamp, Arc<geometry::DepthImage>)>);
+/// True depth, said to be as uncertain as this share of it, from whole frames rendered with their depth.
+struct TrueDepth(f64, Vec<(Timestamp, Arc<geometry::DepthImage>)>);
 
 impl DepthPrior for TrueDepth {
     fn depth_at(&self, stamp: Timestamp, pixel: Vector2<f64>) -> Option<(f64, f64)> {
-        let (_, depth) = self.0.iter().find(|(at, _)| *at == stamp)?;
+        let (_, depth) = self.1.iter().find(|(at, _)| *at == stamp)?;
         let [depth_m] = depth.pixel(pixel.x.round() as usize, pixel.y.round() as usize);
-        (depth_m > 0.0).then_some((f64::from(depth_m), 0.05 * f64::from(depth_m)))
+        (depth_m > 0.0).then_some((f64::from(depth_m), self.0 * f64::from(depth_m)))
     }
 }
 
@@ -156,10 +156,26 @@ fn a_depth_prior_makes_metres() {
     let flown = flown(Motion::Oblique);
     let depth = |i: usize| (flown.world.stamp(i), Arc::new(flown.world.render(i).depth));
     // Depth of every other frame only.
-    let prior = TrueDepth((0..FRAMES).step_by(2).map(depth).collect());
+    let prior = TrueDepth(0.05, (0..FRAMES).step_by(2).map(depth).collect());
     let mut odometry = VisualOdometry::new(VoConfig::default()).with_depth_prior(Arc::new(prior));
     let estimates: Vec<_> = flown.frames.iter().map(|frame| odometry.register_frame(frame)).collect();
     flown.check(&estimates, 0.01, 0.02);
+}
+
+#[test]
+fn looks_at_one_scene_are_worth_one_look() {
+    let flown = flown(Motion::Oblique);
+    let depth = |i: usize| (flown.world.stamp(i), Arc::new(flown.world.render(i).depth));
+    let prior = TrueDepth(0.4, (0..FRAMES).map(depth).collect());
+    let mut odometry = VisualOdometry::new(VoConfig::default()).with_depth_prior(Arc::new(prior));
+    let estimates: Vec<_> = flown.frames.iter().map(|frame| odometry.register_frame(frame)).collect();
+    let place = |i: usize| flown.world.pose(i).translation;
+    let way_m: f64 = (1..FRAMES).map(|i| (place(i) - place(i - 1)).norm()).sum();
+    let scenes = 1.0 + way_m / flown.world.height_above_ground_m(0);
+    let sigma = estimates.last().and_then(|odometry| odometry.scale_sigma).unwrap();
+    // What a network errs by in one scene, it errs by in each frame of it: half of 0.4, as often as the scene is another.
+    let least = 0.2 / scenes.sqrt();
+    assert!((0.7 * least..0.3).contains(&sigma), "{sigma} where {least} is left after {scenes:.1} scenes");
 }
 
 #[test]

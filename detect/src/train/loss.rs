@@ -8,9 +8,9 @@ use super::assign::Assignment;
 use super::augment::Target;
 use crate::priors::MAX_LOG_SIZE;
 
-/// Logit of the score, 0.3, from which what may lack a label is no longer taught to be background (Zhang et al., Solving
+/// Logit of the score, 0.5, from which what may lack a label is no longer taught to be background (Zhang et al., Solving
 /// missing-annotation object detection with background recalibration loss, ICASSP 2020, whose loss goes further).
-const LOOKS_LIKE_AN_OBJECT: f32 = -0.847;
+const LOOKS_LIKE_AN_OBJECT: f32 = 0.0;
 
 /// How wrong scores are.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -30,6 +30,11 @@ pub enum ScaleTable {
     Agl,
     /// Speeds.
     Velocity,
+    /// The depth network of the flight.
+    Depth {
+        /// Metres in a unit of its depth.
+        metres_per_unit: f64,
+    },
 }
 
 impl From<&ScaleSource> for ScaleTable {
@@ -40,6 +45,7 @@ impl From<&ScaleSource> for ScaleTable {
             ScaleSource::CameraHeight(height_m) => Self::CameraHeight { height_m: *height_m },
             ScaleSource::HeightAboveGround(_) => Self::Agl,
             ScaleSource::Velocity(_) => Self::Velocity,
+            ScaleSource::Depth(metres_per_unit) => Self::Depth { metres_per_unit: *metres_per_unit },
         }
     }
 }
@@ -53,6 +59,7 @@ impl ScaleTable {
             Self::CameraHeight { height_m } => ScaleSource::CameraHeight(height_m),
             Self::Agl => ScaleSource::HeightAboveGround(read("stamp_s height_m")?.into()),
             Self::Velocity => ScaleSource::Velocity(read("stamp_s speed_mps")?.into()),
+            Self::Depth { metres_per_unit } => ScaleSource::Depth(metres_per_unit),
         })
     }
 }
@@ -91,6 +98,7 @@ mod tests {
             ScaleSource::CameraHeight(1.65),
             ScaleSource::HeightAboveGround(samples.clone().into()),
             ScaleSource::Velocity(samples.into()),
+            ScaleSource::Depth(23.5),
         ]
         .into_iter()
         .enumerate()

@@ -13,4 +13,4 @@ pub use follow::{
     FollowStage, FollowStart, Followed, Follower, FollowerFactory, Pointer, Scene, Sight, TargetChoice,
     TargetMemory,
 };
-pub use odometry::{Anchor, Estimator, EstimatorFactory, OdometryStage, Registered};
+pub use odometry::{Anchor, DepthScaledOdometry, Estimator, EstimatorFactory, OdometryStage, Registered};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use geometry::{DepthImage, Frame, Se3};
-use vo::{Odometry, TrackingState, VisualOdometry};
+use vo::{NetworkPrior, Odometry, TrackingState, VisualOdometry};
 
 use crate::graph::{Packet, Stage, StageError};
 
@@ -21,6 +21,26 @@ pub trait Estimator: Send + 'static {
 impl Estimator for VisualOdometry {
     fn register_frame(&mut self, frame: &Frame) -> Odometry {
         Self::register_frame(self, frame)
+    }
+}
+
+/// Odometry that reads its scale from a depth network.
+pub struct DepthScaledOdometry {
+    odometry: VisualOdometry,
+    prior: Arc<NetworkPrior>,
+}
+
+impl DepthScaledOdometry {
+    /// `odometry` with `prior`.
+    pub fn new(odometry: VisualOdometry, prior: Arc<NetworkPrior>) -> Self {
+        Self { odometry: odometry.with_depth_prior(Arc::clone(&prior) as _), prior }
+    }
+}
+
+impl Estimator for DepthScaledOdometry {
+    fn register_frame(&mut self, frame: &Frame) -> Odometry {
+        self.prior.show(frame);
+        self.odometry.register_frame(frame)
     }
 }
 

@@ -2,7 +2,9 @@
 
 mod description;
 mod network;
+mod prior;
 
 pub use description::{DepthDescription, DepthQuantity, OutputActivation};
 pub(crate) use network::colors;
 pub use network::{DepthNetwork, PredictedDepth};
+pub use prior::NetworkPrior;

@@ -168,7 +168,7 @@ impl PredictedDepth {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::sync::Arc;
 
     use geometry::{PinholeCamera, RgbImage, Timestamp};
@@ -177,7 +177,7 @@ mod tests {
     use super::super::OutputActivation;
     use super::*;
 
-    fn description() -> DepthDescription {
+    pub(in super::super) fn description() -> DepthDescription {
         DepthDescription {
             output: "disparity".to_owned(),
             quantity: DepthQuantity::InverseDepth,
@@ -189,7 +189,7 @@ mod tests {
     }
 
     /// Sees brightness: the mean of the channels, from 0 to 1, at every `stride`-th pixel.
-    fn file(description: &DepthDescription, channels: usize, stride: usize) -> Vec<u8> {
+    pub(in super::super) fn file(description: &DepthDescription, channels: usize, stride: usize) -> Vec<u8> {
         let mut network = Builder::new(channels);
         let image = network.input();
         let look = Convolution { kernel: 1, stride, groups: 1, bias: true };
@@ -203,7 +203,7 @@ mod tests {
         architecture.to_onnx(&weights, [8, 16], &metadata).unwrap()
     }
 
-    fn frame(rgb: RgbImage, is_gray: bool) -> Frame {
+    pub(in super::super) fn frame(rgb: RgbImage, is_gray: bool) -> Frame {
         let (width, height) = rgb.size();
         Frame {
             stamp: Timestamp::from_nanos(0),

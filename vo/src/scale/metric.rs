@@ -29,8 +29,9 @@ const MAX_SIGMA: f64 = 0.5;
 const MIN_PRIOR_POINTS: usize = 20;
 /// A network's depths are wrong together: a reading is no better than this share of one depth's standard deviation.
 const PRIOR_ALIKE: f64 = 0.5;
-/// Error that all depths of a prior share, as a share of the scale.
-const PRIOR_BIAS: f64 = 0.02;
+/// What is in view is another scene after a way of this many of its median depths: priors' readings in between share their
+/// error.
+const SAME_SCENE_DEPTHS: f64 = 1.0;
 /// The ground under the camera is another after a way of this many heights: readings in between share its error.
 const SAME_GROUND_HEIGHTS: f64 = 0.5;
 
@@ -48,6 +49,8 @@ pub(crate) struct MetricScale {
     depth: f64,
     /// Way flown since the last reading from the ground, in map units; infinite before the first.
     since_ground: f64,
+    /// The same since the last reading from the prior.
+    since_prior: f64,
     /// End of the time over which speeds were compared last.
     speed_read_until: Option<Timestamp>,
 }
@@ -81,6 +84,7 @@ impl MetricScale {
             way: Way::default(),
             depth: 1.0,
             since_ground: f64::INFINITY,
+            since_prior: f64::INFINITY,
             speed_read_until: None,
         }
     }
@@ -108,7 +112,7 @@ impl MetricScale {
         self.chain.begin_map(&world_from_camera.translation, self.scale());
         self.ground.iter_mut().for_each(Ground::clear);
         self.way.clear();
-        (self.since_ground, self.speed_read_until) = (f64::INFINITY, None);
+        (self.since_ground, self.since_prior, self.speed_read_until) = (f64::INFINITY, f64::INFINITY, None);
     }
 
     /// Takes the odometry of the next frame in map units, and gives it back in metres where they are known.
@@ -123,7 +127,7 @@ impl MetricScale {
 
     /// What the filter knows, and what no number of readings can tell it: they are all wrong by the same share.
     fn scale(&self) -> Option<Scale> {
-        let shared = if self.prior.is_some() { PRIOR_BIAS } else { bias(&self.source) };
+        let shared = self.prior.as_ref().map_or_else(|| bias(&self.source), |prior| prior.shared_sigma());
         self.filter.scale().map(|(factor, sigma)| (factor, sigma.hypot(shared)))
     }
 
@@ -157,6 +161,7 @@ impl MetricScale {
         let step = self.way.newest().map_or(0.0, |last| (position - last.position).norm());
         self.filter.travel(step / self.depth);
         self.since_ground += step;
+        self.since_prior += step;
         let plane = self.ground.as_ref().and_then(Ground::plane);
         let height = plane.map(|plane| plane.height_of(&position)).filter(|height| *height > 0.0);
         self.way.push(Passage { stamp, position, height });
@@ -236,7 +241,14 @@ impl MetricScale {
             return;
         }
         if let (Some(log_scale), Some(sigma)) = (median(logs.into_iter()), median(sigmas.into_iter())) {
-            self.read(log_scale, PRIOR_ALIKE * sigma);
+            let stretch = SAME_SCENE_DEPTHS * self.depth;
+            let alike = (stretch / self.since_prior.max(1e-3 * stretch)).max(1.0);
+            let sigma = PRIOR_ALIKE * sigma * alike.sqrt();
+            // What would say too little waits until there is more of it.
+            if sigma < MAX_SIGMA {
+                self.since_prior = 0.0;
+                self.read(log_scale, sigma);
+            }
         }
     }
 
@@ -284,7 +296,7 @@ fn bias(source: &ScaleSource) -> f64 {
         // A height measured with a tape, a car that squats, a road that is not flat.
         ScaleSource::CameraHeight(_) => 0.02,
         // A rangefinder's calibration; a slope, along which straight down is not the shortest way to the ground.
-        ScaleSource::HeightAboveGround(_) | ScaleSource::None => 0.005,
+        ScaleSource::HeightAboveGround(_) | ScaleSource::None | ScaleSource::Depth(_) => 0.005,
         // Wind, where the speed is that through the air; slip, where it is that of wheels.
         ScaleSource::Velocity(_) => 0.01,
     }

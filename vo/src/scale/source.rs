@@ -35,6 +35,9 @@ pub enum ScaleSource {
     HeightAboveGround(Arc<[ScaleSample]>),
     /// Speeds of the camera through the world in metres per second, climb included; in the order of their stamps.
     Velocity(Arc<[ScaleSample]>),
+    /// A depth network with so many metres in a unit of its depth, which the estimator is given by
+    /// [`VisualOdometry::with_depth_prior`](crate::VisualOdometry::with_depth_prior): [`crate::NetworkPrior`].
+    Depth(f64),
 }
 
 impl ScaleSource {
@@ -46,6 +49,7 @@ impl ScaleSource {
             Self::CameraHeight(_) => "camera-height",
             Self::HeightAboveGround(_) => "agl",
             Self::Velocity(_) => "velocity",
+            Self::Depth(_) => "depth",
         }
     }
 
@@ -53,7 +57,7 @@ impl ScaleSource {
     pub fn samples(&self) -> Option<&[ScaleSample]> {
         match self {
             Self::HeightAboveGround(samples) | Self::Velocity(samples) => Some(samples),
-            Self::None | Self::Fixed(_) | Self::CameraHeight(_) => None,
+            Self::None | Self::Fixed(_) | Self::CameraHeight(_) | Self::Depth(_) => None,
         }
     }
 }
@@ -63,4 +67,9 @@ pub trait DepthPrior: Send + Sync {
     /// Depth along the optical axis in metres at `pixel` `(x, y)` of the frame with this stamp, and its standard deviation in
     /// metres; `None` where it is not known.
     fn depth_at(&self, stamp: Timestamp, pixel: Vector2<f64>) -> Option<(f64, f64)>;
+
+    /// Standard deviation of the error that all its depths share, wherever they are seen, as a share of them.
+    fn shared_sigma(&self) -> f64 {
+        0.02
+    }
 }
