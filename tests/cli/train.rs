@@ -59,6 +59,25 @@ fn from_images_to_a_quantised_detector() {
 }
 
 #[test]
+fn channels_that_are_cut_and_dealt_fly_on_bytes() {
+    let lab = lab();
+    lab.kestrel(&format!("{COMMAND} --backbone shufflenet-v2 --out trained")).expect_code(0);
+    let inspected = lab.kestrel("model inspect trained/detector-int8.onnx --json").expect_code(0).json();
+    assert_eq!(inspected["float_ops"].as_array().map(Vec::len), Some(0), "{inspected}");
+}
+
+#[test]
+fn a_set_with_missing_labels_is_one_of_those_learnt_from() {
+    let lab = lab();
+    let problem = "expected one of --data as --incomplete, found other";
+    lab.kestrel(&format!("{COMMAND} --incomplete other --out trained")).expect_code(1).says(&[problem]);
+    assert!(!lab.path("trained").exists());
+    lab.kestrel(&format!("{COMMAND} --incomplete set --out trained")).expect_code(0);
+    assert!(lab.read("trained/config.json").contains("\"incomplete\": 4"));
+    lab.kestrel(&format!("{COMMAND} --out trained --resume")).expect_code(1).says(&["configuration"]);
+}
+
+#[test]
 fn a_training_is_not_written_over_and_goes_on() {
     let lab = lab();
     lab.kestrel(&format!("{COMMAND} --out trained")).expect_code(0);

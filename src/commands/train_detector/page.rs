@@ -61,8 +61,15 @@ fn plots(table: &Table) -> Vec<Plot> {
             let name = column.strip_prefix(begins).map(str::trim).filter(|name| !name.is_empty());
             (name.unwrap_or(all).to_owned(), table.column(column))
         });
+        // A class that is alone in its folder has the folder's line, and a folder that is alone that of all.
+        let different = lines.fold(Vec::new(), |mut kept: Vec<(String, _)>, line| {
+            if !line.1.is_empty() && kept.iter().all(|(_, points)| *points != line.1) {
+                kept.push(line);
+            }
+            kept
+        });
         let title = format!("{} on held-out images", begins.to_uppercase());
-        Plot { dots: true, ..plot(&title, &begins.to_uppercase(), lines.collect()) }
+        Plot { dots: true, ..plot(&title, &begins.to_uppercase(), different) }
     };
     let losses = vec![mean(table, "class_loss", "scores"), mean(table, "box_loss", "boxes")];
     let measured = [measured("ap50", "mean of the sets"), measured("ap", "mean of the sets")];
