@@ -208,6 +208,6 @@ fn heights_that_are_none() {
         &lab,
         &refused,
         2,
-        &["expected none, fixed:V, camera-height:M, agl:FILE or velocity:FILE"],
+        &["expected none, fixed:V, camera-height:M, agl:FILE, velocity:FILE or depth:V"],
     );
 }
