@@ -110,6 +110,21 @@ impl Cutter {
             values.fill(PADDING / deviation[channel] + shift[channel]);
         }
         let [x, y, width, height] = window.area;
+        if window.scale == 1.0 {
+            // Nothing lies between pixels, as in every tile.
+            for row in 0..height {
+                let pixels = row_of(frame, y + row, [x, width]);
+                let channels = pixels.len() / width;
+                for channel in 0..3 {
+                    let values = &mut input[channel * plane + row * size..][..width];
+                    let of_channel = pixels[channel.min(channels - 1)..].iter().step_by(channels);
+                    for (value, &byte) in values.iter_mut().zip(of_channel) {
+                        *value = f32::from(byte) * gain[channel] + shift[channel];
+                    }
+                }
+            }
+            return;
+        }
         let scaled = |length: usize| ((length as f32 * window.scale).round() as usize).clamp(1, size);
         let (new_width, new_height) = (scaled(width), scaled(height));
         self.columns.prepare(width, new_width, 1.0 / window.scale);
@@ -139,5 +154,40 @@ fn row_of(frame: &Frame, y: usize, [x, width]: [usize; 2]) -> &[u8] {
     match &frame.rgb {
         Some(rgb) => &rgb.row(y)[3 * x..3 * (x + width)],
         None => &frame.gray.row(y)[x..x + width],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use geometry::{GrayImage, PinholeCamera, RgbImage, Timestamp};
+
+    use super::*;
+
+    #[test]
+    fn a_tile_has_the_pixels_of_the_frame_and_grey_beside_them() {
+        const SIZE: usize = 8;
+        let rgb = RgbImage::from_fn(6, 5, |x, y| [10 * x as u8, 40 * y as u8, 200]);
+        let gray = GrayImage::from_fn(6, 5, |x, y| [(10 * x + y) as u8]);
+        let camera = Arc::new(PinholeCamera::from_horizontal_fov(6, 5, 1.0).unwrap());
+        let gray = Frame { stamp: Timestamp::from_nanos(0), seq: 0, gray: Arc::new(gray), rgb: None, camera };
+        let color = Frame { rgb: Some(Arc::new(rgb.clone())), ..gray.clone() };
+        let normalisation = [[0.5, 0.4, 0.3], [0.25, 0.5, 1.0]];
+        let window = Window { area: [1, 2, 5, 3], scale: 1.0 };
+        for frame in [color, gray] {
+            let mut input = vec![f32::NAN; 3 * SIZE * SIZE];
+            Cutter::default().cut(&frame, window, SIZE, normalisation, &mut input);
+            for (place, found) in input.into_iter().enumerate() {
+                let (channel, y, x) = (place / (SIZE * SIZE), place / SIZE % SIZE, place % SIZE);
+                let value = match &frame.rgb {
+                    _ if x >= 5 || y >= 3 => 127.5,
+                    Some(rgb) => f32::from(rgb.pixel(x + 1, y + 2)[channel]),
+                    None => f32::from(frame.gray.pixel(x + 1, y + 2)[0]),
+                };
+                let wanted = (value / 255.0 - normalisation[0][channel]) / normalisation[1][channel];
+                assert!((found - wanted).abs() < 1e-5, "{channel} {x} {y}: {found}, {wanted}");
+            }
+        }
     }
 }
