@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use eval::depth::{color_depth, inverse_depth_range};
 use eval::{Figure, SampleFrame};
 use geometry::RgbImage;
@@ -10,7 +10,7 @@ use nn::kernels::Kernel;
 use runtime::DepthSummary;
 use runtime::run::DepthTable;
 use runtime::stages::{DepthChoice, DepthEstimate, DepthEstimator, DepthFactory};
-use vo::{DepthNetwork, NetworkPrior, ScaleSource};
+use vo::{DepthNetwork, NetworkPrior};
 
 use crate::cli::FlightDepthArgs;
 use crate::films::developed;
@@ -41,12 +41,13 @@ pub(crate) fn for_flight(args: &FlightDepthArgs) -> anyhow::Result<Option<(Depth
 /// The metres in a unit of the network's depth that `--scale depth` stands for: as many as typed, or else as its file says.
 ///
 /// # Errors
-/// Where nobody looks at depth, or nobody knows.
+/// Where nobody knows.
 pub(crate) fn metres_per_unit(args: &FlightDepthArgs, typed: Option<f64>) -> anyhow::Result<f64> {
-    ensure!(!args.no_depth, "expected a depth network for --scale depth: leave --no-depth out");
+    if let Some(metres) = typed {
+        return Ok(metres);
+    }
     let file = ModelFile::open(args.depth_model.as_deref(), &DEPTH)?;
-    let of_file = file.depth_network()?.description().metres_per_unit;
-    typed.or(of_file.map(f64::from)).with_context(|| {
+    file.depth_network()?.description().metres_per_unit.map(f64::from).with_context(|| {
         format!(
             "expected --scale depth:V with V metres in a unit of depth, which {} does not know",
             file.name()
@@ -54,20 +55,18 @@ pub(crate) fn metres_per_unit(args: &FlightDepthArgs, typed: Option<f64>) -> any
     })
 }
 
-/// What tells the metres by depth, where `scale` says that the network `name` with this `fingerprint` does.
+/// What tells the metres by depth: the `network` of the flight, its name and its fingerprint.
 ///
 /// # Errors
-/// Where it is gone or another one is in its place.
+/// Where there is none, it is gone or another one is in its place.
 pub(crate) fn prior(
-    scale: &ScaleSource,
+    metres_per_unit: f64,
     network: Option<(&str, &str)>,
-) -> anyhow::Result<Option<Arc<NetworkPrior>>> {
-    let ScaleSource::Depth(metres_per_unit) = scale else { return Ok(None) };
+) -> anyhow::Result<Arc<NetworkPrior>> {
     let (name, fingerprint) =
-        network.context("expected the depth network, which tells the metres: leave --no-depth out")?;
-    let network =
-        ModelFile::as_flown(name, fingerprint, &DEPTH, "--scale depth needs it")?.depth_network()?;
-    Ok(Some(Arc::new(NetworkPrior::new(network, *metres_per_unit))))
+        network.context("expected a depth network for --scale depth: leave --no-depth out")?;
+    let file = ModelFile::as_flown(name, fingerprint, &DEPTH, "--scale depth needs it")?;
+    Ok(Arc::new(NetworkPrior::new(file.depth_network()?, metres_per_unit)))
 }
 
 /// What saw depth in a recorded flight.

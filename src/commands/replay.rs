@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use datasets::Dataset;
 use runtime::Replay;
-use runtime::run::{FollowTable, RunDirectory, TRAJECTORY_KITTI};
+use runtime::run::{FollowTable, RunDirectory, ScaleTable, TRAJECTORY_KITTI};
 
 use crate::cli::ReplayArgs;
 use crate::commands::run::{cancel_on_signal, ensure_identified, observer, own_target, own_truth};
@@ -33,7 +33,10 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     let flown = replay.manifest().depth.as_ref().filter(|_| !args.no_depth);
     let depth = flown.map(depths::as_flown).transpose()?;
     let network = flown.map(|flown| (&*flown.network, &*flown.fingerprint));
-    let prior = depths::prior(&replay.manifest().to_vo_config(&args.run)?.scale, network)?;
+    let prior = match replay.manifest().scale {
+        ScaleTable::Depth { metres_per_unit } => Some(depths::prior(metres_per_unit, network)?),
+        _ => None,
+    };
     let out = args.out.clone().unwrap_or_else(|| args.run.join("replay"));
     ensure_apart(&args.run, &out)?;
     let run = RunDirectory::create(&out)?;

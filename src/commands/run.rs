@@ -47,7 +47,10 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
     config.vo.scale = scale_source(args)?;
     let (detector, depth) = (DetectorFile::for_flight(&args.detector)?, depths::for_flight(&args.depth)?);
     let network = depth.as_ref().map(|(choice, _)| (&*choice.network, &*choice.fingerprint));
-    let prior = depths::prior(&config.vo.scale, network)?;
+    let prior = match config.vo.scale {
+        ScaleSource::Depth(metres_per_unit) => Some(depths::prior(metres_per_unit, network)?),
+        _ => None,
+    };
     let source = datasets::open_ahead(&config.source_spec, config.window)?;
     let truth = match &args.gt {
         Some(path) => truth_file(path)?,

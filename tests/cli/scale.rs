@@ -51,7 +51,7 @@ fn depth_makes_metres_and_replays_repeat_them() {
     // A network that never saw a camera as small as this: more than the order of magnitude would be luck.
     let (flown_m, true_m) = (path_length(&lab, "out"), number(&metrics["accuracy"], "path_length_m"));
     assert!((0.3..3.0).contains(&(flown_m / true_m)), "{flown_m} m in the file, {true_m} m flown");
-    assert!(number(&metrics, "scale_sigma") >= 0.1, "{metrics}");
+    assert!(number(&metrics, "scale_sigma") >= 0.15, "what all depths err by together: {metrics}");
     lab.kestrel("replay out").expect_code(0).says(&["to the last byte"]);
     assert_eq!(lab.read("out/replay/odometry.jsonl"), lab.read("out/odometry.jsonl"));
     lab.kestrel("replay out --no-depth").expect_code(1).says(&["leave --no-depth out"]);

@@ -93,15 +93,14 @@ impl Lowering<'_> {
     pub(super) fn gather(&mut self, node: &NodeProto) -> Option<()> {
         let input = self.function_of_bytes(node, 0)?.clone();
         let image = image(&input)?;
+        if onnx::int(node, "axis").unwrap_or(0).rem_euclid(4) != 1 {
+            return None;
+        }
         let order = self.graph.constant(node, 1).filter(|order| order.shape.len() == 1)?.integers()?;
         let length = image.channels as i64;
-        let place =
-            |&channel: &i64| usize::try_from(if channel < 0 { channel + length } else { channel }).ok();
-        let channels = order.iter().map(place).collect::<Option<Vec<_>>>()?;
-        let is_of_channels = onnx::int(node, "axis").unwrap_or(0).rem_euclid(4) == 1;
-        let rest = [(0..image.height).collect(), (0..image.width).collect()];
-        let [rows, columns] = rest;
-        is_of_channels.then(|| self.select(node, &input, [channels, rows, columns])).flatten()
+        let place = |channel: i64| usize::try_from(if channel < 0 { channel + length } else { channel }).ok();
+        let channels = order.into_iter().map(place).collect::<Option<_>>()?;
+        self.select(node, &input, [channels, (0..image.height).collect(), (0..image.width).collect()])
     }
 
     /// These channels, rows and columns.
