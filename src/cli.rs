@@ -17,8 +17,8 @@ use clap_complete::Shell;
 use geometry::BoundingBox;
 
 pub(crate) use depth::{
-    CropArg, DepthArgs, DepthFormatArg, DoctorArgs, EvalDepthArgs, FlightDepthArgs, PoseArgs, ScalingArg,
-    TrajectoryFormatArg,
+    CropArg, DepthArgs, DepthFormatArg, DoctorArgs, EvalDepthArgs, FlightDepthArgs, FlightPoseArgs, PoseArgs,
+    ScalingArg, TrajectoryFormatArg,
 };
 pub(crate) use detect::{DetectArgs, FlightDetectorArgs};
 pub(crate) use detection::{
@@ -116,6 +116,8 @@ pub(crate) struct DemoArgs {
     #[command(flatten)]
     pub(crate) depth: FlightDepthArgs,
     #[command(flatten)]
+    pub(crate) pose: FlightPoseArgs,
+    #[command(flatten)]
     pub(crate) output: OutputArgs,
 }
 
@@ -147,6 +149,8 @@ pub(crate) struct RunArgs {
     pub(crate) detector: FlightDetectorArgs,
     #[command(flatten)]
     pub(crate) depth: FlightDepthArgs,
+    #[command(flatten)]
+    pub(crate) pose: FlightPoseArgs,
     /// Features to follow at once
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(50..=5000))]
     pub(crate) max_tracks: Option<u32>,
@@ -247,6 +251,9 @@ pub(crate) struct ReplayArgs {
     /// Don't look at depth, even if the flight did
     #[arg(long)]
     pub(crate) no_depth: bool,
+    /// Leave the pose network out, even if it flew
+    #[arg(long)]
+    pub(crate) no_pose: bool,
     /// Write no recording for the rerun viewer
     #[arg(long)]
     pub(crate) no_recording: bool,

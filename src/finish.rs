@@ -11,7 +11,7 @@ use geometry::{Timestamp, Trajectory};
 use runtime::graph::process_cpu;
 use runtime::run::{
     DETECTIONS, MANIFEST, METRICS, Manifest, RECORDING, REPORT, RunDirectory, TARGET, TRAJECTORY_KITTI,
-    TRAJECTORY_TUM, read_admitted,
+    TRAJECTORY_NETWORK, TRAJECTORY_TUM, read_admitted,
 };
 use runtime::{Ended, FlightSummary};
 use serde_json::{Map, Value};
@@ -22,6 +22,7 @@ use crate::depths;
 use crate::detections::{self, DetectionReport};
 use crate::films::{Films, developed};
 use crate::logging::{answer, say};
+use crate::poses;
 use crate::target::TargetReport;
 
 /// What a run is measured against.
@@ -56,6 +57,10 @@ impl Landed<'_> {
             self.note_fault(Err(fault));
             None
         });
+        let network = self.network(estimate.as_ref()).unwrap_or_else(|fault| {
+            self.note_fault(Err(fault));
+            None
+        });
         let target = self.target().unwrap_or_else(|fault| {
             self.note_fault(Err(fault));
             None
@@ -71,12 +76,14 @@ impl Landed<'_> {
                 ("target_accuracy".to_owned(), serde_json::to_value(report).unwrap_or_default())
             }),
         );
-        let written = self.write_report(estimate, accuracy.as_ref(), target.as_ref(), objects.as_ref());
+        entries.extend(network.as_ref().map(NetworkPath::entry));
+        let parts = Parts { accuracy, network, target, objects };
+        let written = self.write_report(estimate, &parts);
         self.note_fault(written);
         self.summary.process_cpu_s = process_cpu().as_secs_f64();
         let written = self.summary.write(self.run, entries.clone());
         self.note_fault(written.map_err(Into::into));
-        let text = self.text(accuracy.as_ref(), target.as_ref());
+        let text = self.text(&parts);
         answer(&if self.json { self.summary.to_json(entries) } else { text })?;
         Ok(self.exit_code())
     }
@@ -123,6 +130,26 @@ impl Landed<'_> {
     fn target_figures(&self, target: Option<&TargetReport>) -> Vec<Figure> {
         let figures = |(target, summary): (&TargetReport, _)| target.figures(summary);
         target.zip(self.summary.target.as_ref()).map(figures).unwrap_or_default()
+    }
+
+    /// What the pose network's trajectory is worth: against the truth, or else against the odometry; `None` where there is
+    /// nothing to compare.
+    fn network(&self, estimate: Option<&TrajectoryFile>) -> anyhow::Result<Option<NetworkPath>> {
+        let Some(summary) = &self.summary.pose else { return Ok(None) };
+        let Some(path) = poses::read(self.run.path(), summary)? else { return Ok(None) };
+        if let Some(report) = self.measured(&path, Alignment::Sim3)? {
+            return Ok(Some(NetworkPath::AgainstTruth(report)));
+        }
+        let against = |estimate: &TrajectoryFile| {
+            let odometry = &estimate.trajectory;
+            eval::evaluate(odometry, &path.trajectory, &protocol(odometry, Alignment::Sim3))
+        };
+        Ok(estimate.map(against).transpose()?.map(NetworkPath::AgainstOdometry))
+    }
+
+    fn pose_figures(&self, network: Option<&NetworkPath>) -> Vec<Figure> {
+        let accuracy = network.and_then(NetworkPath::accuracy);
+        self.summary.pose.as_ref().map(|summary| poses::figures(summary, accuracy)).unwrap_or_default()
     }
 
     fn accuracy(&self, estimate: Option<&TrajectoryFile>) -> anyhow::Result<Option<Accuracy>> {
@@ -220,13 +247,9 @@ impl Landed<'_> {
         ]
     }
 
-    fn write_report(
-        &self,
-        estimate: Option<TrajectoryFile>,
-        accuracy: Option<&Accuracy>,
-        target: Option<&TargetReport>,
-        objects: Option<&DetectionReport>,
-    ) -> anyhow::Result<()> {
+    fn write_report(&self, estimate: Option<TrajectoryFile>, parts: &Parts) -> anyhow::Result<()> {
+        let Parts { accuracy, network, target, objects } = parts;
+        let (accuracy, target) = (accuracy.as_ref(), target.as_ref());
         let mut page = Report::new(&self.title).subtitle(format!("kestrel {}", env!("CARGO_PKG_VERSION")));
         page = match (accuracy, estimate) {
             (Some(accuracy), _) => page.odometry("estimate", accuracy.shape.clone()),
@@ -236,11 +259,17 @@ impl Landed<'_> {
             }
             (None, None) => page,
         };
+        page = match network {
+            Some(NetworkPath::AgainstTruth(report)) => page.odometry(NETWORK, report.clone()),
+            Some(NetworkPath::AgainstOdometry(report)) => page.trajectory(NETWORK, poses::aligned(report)?),
+            None => page,
+        };
         page = target.iter().fold(page, |page, target| page.target(target.section()));
         page = objects.iter().fold(page, |page, objects| page.objects(objects.section()));
         page = page.figures(self.figures()).figures(self.target_figures(target));
         page = page.figures(self.object_figures()).figures(self.depth_figures());
         page = page.figures(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
+        page = page.figures(self.pose_figures(network.as_ref()));
         page = self.summary.latency.iter().map(latency_stats).fold(page, Report::latency);
         page = developed(&self.films.snapshots).pictures()?.into_iter().fold(page, Report::frame);
         page = developed(&self.films.depths).pictures()?.into_iter().fold(page, Report::frame);
@@ -283,15 +312,17 @@ impl Landed<'_> {
         }
     }
 
-    fn text(&self, accuracy: Option<&Accuracy>, target: Option<&TargetReport>) -> String {
+    fn text(&self, parts: &Parts) -> String {
+        let (accuracy, target) = (parts.accuracy.as_ref(), parts.target.as_ref());
         let mut figures = self.figures();
         figures.extend(self.target_figures(target));
         figures.extend(self.object_figures());
         figures.extend(self.depth_figures());
         figures.extend(accuracy.map(|accuracy| accuracy.shape.figures()).unwrap_or_default());
         figures.extend(accuracy.map(Accuracy::metric_figures).unwrap_or_default());
+        figures.extend(self.pose_figures(parts.network.as_ref()));
         let file = |name: &str| self.run.path().join(name);
-        let written = [REPORT, RECORDING, TRAJECTORY_KITTI, TARGET, DETECTIONS, METRICS]
+        let written = [REPORT, RECORDING, TRAJECTORY_KITTI, TRAJECTORY_NETWORK, TARGET, DETECTIONS, METRICS]
             .map(file)
             .into_iter()
             .filter(|path| path.exists());
@@ -329,6 +360,43 @@ const NOTHING_TRACKED: &str = "no frame was tracked, so there is no trajectory: 
 
 const NOTHING_FOLLOWED: &str = "nothing was followed: the flight ended before the frame of --follow-at, or the detector never gave \
                                 the id of --follow";
+
+/// What the network's trajectory is called in the report.
+const NETWORK: &str = "pose network";
+
+/// What was measured of a flight.
+struct Parts {
+    accuracy: Option<Accuracy>,
+    network: Option<NetworkPath>,
+    target: Option<TargetReport>,
+    objects: Option<DetectionReport>,
+}
+
+/// How the pose network's trajectory compares, a scale fitted.
+enum NetworkPath {
+    AgainstTruth(OdometryReport),
+    /// Where there is no truth.
+    AgainstOdometry(OdometryReport),
+}
+
+impl NetworkPath {
+    /// What it is worth, if that is known.
+    fn accuracy(&self) -> Option<&OdometryReport> {
+        match self {
+            Self::AgainstTruth(report) => Some(report),
+            Self::AgainstOdometry(_) => None,
+        }
+    }
+
+    /// What `metrics.json` holds of it.
+    fn entry(&self) -> (String, Value) {
+        let (key, report) = match self {
+            Self::AgainstTruth(report) => ("network_accuracy", report),
+            Self::AgainstOdometry(report) => ("network_against_odometry", report),
+        };
+        (key.to_owned(), serde_json::to_value(report).unwrap_or_default())
+    }
+}
 
 /// How well the flight's path is known.
 struct Accuracy {

@@ -11,6 +11,7 @@ mod finish;
 mod images;
 mod logging;
 mod model_file;
+mod poses;
 mod progress;
 mod snapshots;
 mod spread;

@@ -28,13 +28,14 @@ use crate::run::{
 use crate::sinks::RerunTarget;
 use crate::sinks::files::{Disk, Storage};
 use crate::sinks::{
-    DepthObserver, DepthSink, DetectionObserver, DetectionSink, Observer, Progress, ProgressSink, Recorder,
-    RecorderInput, RecorderSink, TargetObserver, TargetSink,
+    DepthObserver, DepthSink, DetectionObserver, DetectionSink, Observer, PoseSink, Progress, ProgressSink,
+    Recorder, RecorderInput, RecorderSink, TargetObserver, TargetSink,
 };
 use crate::stages::{
     Anchor, DepthChoice, DepthEstimate, DepthFactory, DepthScaledOdometry, DepthStage, DetectChoice,
     DetectStage, Detected, DetectorFactory, EstimatorFactory, FollowStage, Followed, FollowerFactory,
-    IdentityMemory, OdometryStage, Pointer, Scene, TargetChoice, TargetMemory,
+    IdentityMemory, OdometryStage, Pointer, PoseChoice, PoseEstimate, PoseFactory, PoseMemory, PoseStage,
+    Scene, TargetChoice, TargetMemory,
 };
 use crate::summary::{Ended, FlightSummary, SourceLog};
 
@@ -62,6 +63,8 @@ pub struct FlightConfig {
     pub detect_deadline: Duration,
     /// The same for the depth network.
     pub depth_deadline: Duration,
+    /// The same for the pose network.
+    pub pose_deadline: Duration,
     /// Frames at the start that the latencies leave out.
     pub warm_up_frames: u64,
     /// Source errors in a row that end the flight.
@@ -104,6 +107,7 @@ impl Default for FlightConfig {
             follow_deadline: Duration::from_secs(2),
             detect_deadline: Duration::from_secs(60),
             depth_deadline: Duration::from_secs(10),
+            pose_deadline: Duration::from_secs(10),
             warm_up_frames: 10,
             max_source_errors: 50,
             source_timeout: Duration::from_secs(10),
@@ -132,6 +136,7 @@ pub struct Flight {
     follower: FollowerFactory,
     detector: Option<(DetectChoice, DetectorFactory)>,
     depth: Option<(DepthChoice, DepthFactory)>,
+    pose: Option<(PoseChoice, PoseFactory)>,
     run: Option<RunDirectory>,
     storage: Arc<dyn Storage>,
     observer: Observer,
@@ -153,6 +158,7 @@ impl Flight {
             follower: Arc::new(|| Box::new(Tracker::new(TrackerConfig::default()))),
             detector: None,
             depth: None,
+            pose: None,
             run: None,
             storage: Arc::new(Disk),
             observer: Box::new(|_| ()),
@@ -201,6 +207,11 @@ impl Flight {
     /// Sees depth as `choice` says, with what `factory` makes.
     pub fn with_depth(self, choice: DepthChoice, factory: DepthFactory) -> Self {
         Self { depth: Some((choice, factory)), ..self }
+    }
+
+    /// Sees motion by a network too, as `choice` says, with what `factory` makes.
+    pub fn with_pose(self, choice: PoseChoice, factory: PoseFactory) -> Self {
+        Self { pose: Some((choice, factory)), ..self }
     }
 
     /// Tells `observer` of every frame whose depth was seen, in order; what sees depth waits for it.
@@ -293,6 +304,8 @@ impl Flight {
         summary.measure_detections(&meters, choice.zip(sinks.detections.as_ref().map(DetectionSink::tally)));
         let choice = self.depth.as_ref().map(|(choice, _)| choice);
         summary.measure_depth(&meters, choice.zip(sinks.depth.as_ref().map(DepthSink::looks)));
+        let choice = self.pose.as_ref().map(|(choice, _)| choice);
+        summary.measure_pose(&meters, choice.zip(sinks.pose.as_ref().map(PoseSink::poses)));
         summary.end(&hung, lock(&log).clone());
         summary.recording_faults = sinks.faults();
         if let Some(run) = &self.run
@@ -322,6 +335,7 @@ impl Flight {
             followed: self.add_follower(&mut graph, &source.frames, detected.as_ref(), is_live, sinks),
             detected,
             depth: self.add_depth(&mut graph, &source.frames, is_live, sinks),
+            pose: self.add_pose(&mut graph, &source.frames, is_live, sinks),
         };
 
         if let Some(recorder) = sinks.recorder.clone() {
@@ -410,6 +424,24 @@ impl Flight {
         Some(depth)
     }
 
+    /// The pose network, where there is one.
+    fn add_pose(
+        &self,
+        graph: &mut Graph,
+        frames: &Port<Frame>,
+        is_live: bool,
+        sinks: &Sinks,
+    ) -> Option<Port<PoseEstimate>> {
+        let ((_, factory), sink) = self.pose.clone().zip(sinks.pose.clone())?;
+        let frames = if is_live { frames.latest() } else { frames.block(ROOM) };
+        let memory = PoseMemory::default();
+        let deadline = Supervision::with_deadline(self.config.pose_deadline);
+        let pose =
+            graph.stage(POSE, frames, deadline, move || Ok(PoseStage::new(factory()?, memory.clone())));
+        graph.sink("poses", pose.block(RECORDER_ROOM), Supervision::default(), move || Ok(sink.clone()));
+        Some(pose)
+    }
+
     fn open_sinks(&mut self, info: &SourceInfo) -> Result<Sinks, RuntimeError> {
         let observer = std::mem::replace(&mut self.observer, Box::new(|_| ()));
         let progress = ProgressSink::new(observer, info.frame_count);
@@ -438,12 +470,17 @@ impl Flight {
         });
         let depth_observer = std::mem::replace(&mut self.depth_observer, Box::new(|_| ()));
         let depth = self.depth.as_ref().map(|_| DepthSink::new(depth_observer));
+        let pose = self.pose.as_ref().map(|_| {
+            let sink = PoseSink::default();
+            self.run.iter().fold(sink, |sink, run| sink.recording_into(run, &self.storage))
+        });
         Ok(Sinks {
             progress,
             recorder,
             target,
             detections,
             depth,
+            pose,
             #[cfg(feature = "viewer")]
             recording: self.open_recording(truth.as_ref())?,
             #[cfg(feature = "viewer")]
@@ -480,6 +517,7 @@ impl Flight {
             follow: config.follow.as_ref().map(Into::into),
             detect: self.detector.as_ref().map(|(choice, _)| choice.into()),
             depth: self.depth.as_ref().map(|(choice, _)| choice.into()),
+            pose: self.pose.as_ref().map(|(choice, _)| choice.into()),
             versions: VersionsTable::default(),
         }
     }
@@ -490,6 +528,7 @@ pub(crate) const ODOMETRY: &str = "odometry";
 pub(crate) const FOLLOW: &str = "follow";
 pub(crate) const DETECT: &str = "detect";
 pub(crate) const DEPTH: &str = "depth";
+pub(crate) const POSE: &str = "pose";
 /// Messages a consumer may fall behind.
 const ROOM: usize = 4;
 /// The same for the recorder, which may have to wait for the disk.
@@ -504,6 +543,7 @@ struct Sinks {
     target: Option<TargetSink>,
     detections: Option<DetectionSink>,
     depth: Option<DepthSink>,
+    pose: Option<PoseSink>,
     #[cfg(feature = "viewer")]
     recording: Option<RecordingStream>,
     #[cfg(feature = "viewer")]
@@ -518,6 +558,7 @@ struct Looks {
     followed: Option<Port<Followed>>,
     detected: Option<Port<Detected>>,
     depth: Option<Port<DepthEstimate>>,
+    pose: Option<Port<PoseEstimate>>,
 }
 
 impl Sinks {
@@ -526,7 +567,8 @@ impl Sinks {
         let of_recorder = self.recorder.iter().flat_map(RecorderSink::faults);
         let of_target = self.target.iter().filter_map(TargetSink::fault);
         let of_detections = self.detections.iter().filter_map(DetectionSink::fault);
-        of_recorder.chain(of_target).chain(of_detections).collect()
+        let of_pose = self.pose.iter().filter_map(PoseSink::fault);
+        of_recorder.chain(of_target).chain(of_detections).chain(of_pose).collect()
     }
 }
 

@@ -19,5 +19,6 @@ pub use error::RuntimeError;
 pub use flight::{Flight, FlightConfig, Viewer};
 pub use replay::{Replay, replay};
 pub use summary::{
-    BranchSummary, DepthSummary, DetectionSummary, Ended, FlightSummary, LatencyRow, TargetSummary,
+    BranchSummary, DepthSummary, DetectionSummary, Ended, FlightSummary, LatencyRow, PoseSummary,
+    TargetSummary,
 };

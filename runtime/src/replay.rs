@@ -10,12 +10,14 @@ use vo::NetworkPrior;
 use crate::flight::{DETECT, FOLLOW, Log, ODOMETRY, next_frame, note_error};
 use crate::graph::{CancelFlag, Entrance, Graph, Limiter, Outcome, Schedule};
 use crate::run::{
-    AdmittedRow, DepthTable, DetectTable, DetectionRow, FollowTable, Manifest, RunDirectory, StoredFrames,
-    TargetRow, detection_record, odometry_record, read_admitted, read_detections, read_target, target_record,
+    AdmittedRow, DepthTable, DetectTable, DetectionRow, FollowTable, Manifest, PoseTable, RunDirectory,
+    StoredFrames, TargetRow, detection_record, odometry_record, read_admitted, read_detections, read_target,
+    target_record,
 };
 use crate::sinks::Progress;
 use crate::stages::{
     DepthEstimate, DepthFactory, Detected, DetectorFactory, EstimatorFactory, Followed, FollowerFactory,
+    PoseFactory,
 };
 use crate::summary::Ended;
 use crate::{Flight, FlightConfig, FlightSummary, RuntimeError};
@@ -104,6 +106,14 @@ impl Replay {
     pub fn with_depth(self, factory: DepthFactory) -> Self {
         match self.manifest.depth.as_ref().map(DepthTable::to_choice) {
             Some(choice) => Self { flight: self.flight.with_depth(choice, factory), ..self },
+            None => self,
+        }
+    }
+
+    /// Sees motion by a network again with what `factory` makes, where the flight did; without this, a replay doesn't.
+    pub fn with_pose(self, factory: PoseFactory) -> Self {
+        match self.manifest.pose.as_ref().map(PoseTable::to_choice) {
+            Some(choice) => Self { flight: self.flight.with_pose(choice, factory), ..self },
             None => self,
         }
     }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::graph::{BranchCounters, HungStage, LatencySummary, Meter, process_cpu};
 use crate::run::{METRICS, RunDirectory};
 use crate::sinks::{DetectionTally, Tally, TargetTally};
-use crate::stages::{DepthChoice, DetectChoice};
+use crate::stages::{DepthChoice, DetectChoice, PoseChoice};
 use crate::{RuntimeError, flight};
 
 /// How a flight ended.
@@ -106,6 +106,19 @@ pub struct DepthSummary {
     pub cpu_ms_per_look: f64,
 }
 
+/// What saw motion beside the odometry, and at what cost.
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+pub struct PoseSummary {
+    /// File of the network, or the name of one that comes with the program.
+    pub network: String,
+    /// Frames with a pose by it.
+    pub frames: u64,
+    /// Restarts of the network.
+    pub restarts: u64,
+    /// CPU time of the network's own thread per frame.
+    pub cpu_ms_per_frame: f64,
+}
+
 /// What a flight comes to: the content of `metrics.json`.
 #[derive(Clone, Debug, Serialize)]
 pub struct FlightSummary {
@@ -145,6 +158,9 @@ pub struct FlightSummary {
     /// What saw depth, where there was something that did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub depth: Option<DepthSummary>,
+    /// What saw motion beside the odometry, where there was something that did.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pose: Option<PoseSummary>,
     /// Frames at the start that the latencies leave out.
     pub warm_up_frames: u64,
     /// Latencies by path.
@@ -271,6 +287,17 @@ impl FlightSummary {
         });
     }
 
+    /// Reads the pose network's; `poses` is `None` where there was none.
+    pub(crate) fn measure_pose(&mut self, meters: &[Arc<Meter>], poses: Option<(&PoseChoice, u64)>) {
+        let meter = meters.iter().find(|meter| meter.name() == flight::POSE);
+        self.pose = poses.zip(meter).map(|((choice, frames), meter)| PoseSummary {
+            network: choice.network.clone(),
+            frames,
+            restarts: meter.counters().restarts,
+            cpu_ms_per_frame: millis_per_frame(meter.cpu(), frames),
+        });
+    }
+
     /// A flight that has not begun.
     pub(crate) fn of(source: &datasets::SourceInfo, warm_up_frames: u64, scale: &vo::ScaleSource) -> Self {
         Self {
@@ -289,6 +316,7 @@ impl FlightSummary {
             target: None,
             detections: None,
             depth: None,
+            pose: None,
             warm_up_frames,
             latency: Vec::new(),
             branches: Vec::new(),

@@ -114,6 +114,17 @@ pub(crate) struct FlightDepthArgs {
     pub(crate) depth_every: u64,
 }
 
+// Without a line of its own: it would become that of the commands that take it in.
+#[derive(Debug, Args)]
+pub(crate) struct FlightPoseArgs {
+    /// Let the pose network that comes with the program say too how the camera moves: its trajectory beside that of the odometry
+    #[arg(long)]
+    pub(crate) pose: bool,
+    /// The same with another pose network, an ONNX file of `kestrel train vo`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) pose_model: Option<PathBuf>,
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct DoctorArgs {
     /// A video file, a folder of images, or anything else that `kestrel run` takes

@@ -7,10 +7,10 @@ use std::time::Duration;
 use anyhow::ensure;
 use datasets::{Dataset, SourceSpec, WindowSpec, open_ahead};
 use eval::{kitti_row, tum_row};
-use geometry::{Frame, Se3, Timestamp};
+use geometry::{Se3, Timestamp};
 use runtime::graph::process_cpu;
 use serde_json::json;
-use vo::PoseNetwork;
+use vo::NetworkOdometry;
 
 use crate::cli::{PoseArgs, TrajectoryFormatArg};
 use crate::commands::{INCOMPLETE, replace_file};
@@ -25,7 +25,7 @@ pub(super) fn pose(args: &PoseArgs) -> anyhow::Result<ExitCode> {
         args.out.display()
     );
     let network = ModelFile::open(args.model.as_deref(), &POSE)?.pose_network()?;
-    let seen = look(network.with_threads(args.threads)?, args)?;
+    let seen = look(NetworkOdometry::new(network.with_threads(args.threads)?), args)?;
     let row = |(stamp, pose): &(Timestamp, Se3)| match args.format {
         TrajectoryFormatArg::Tum => tum_row(*stamp, pose),
         TrajectoryFormatArg::Kitti => kitti_row(pose),
@@ -58,30 +58,22 @@ struct Seen {
     cpu: Duration,
 }
 
-/// Adds motion to motion from frame to frame. A frame that can't be read has no pose, and the motion over it is seen at
+/// Where the camera of each frame is. A frame that can't be read has no pose, and the motion over it is seen at
 /// once.
-fn look(mut network: PoseNetwork, args: &PoseArgs) -> anyhow::Result<Seen> {
+fn look(mut odometry: NetworkOdometry, args: &PoseArgs) -> anyhow::Result<Seen> {
     let window =
         WindowSpec { skip: args.window.skip, stride: args.window.stride, max_frames: args.window.max_frames };
     let mut source = open_ahead(&SourceSpec::new(&args.source), window)?;
     let mut bar = FrameProgress::new(source.info().frame_count.map(|count| count as u64));
     let mut seen = Seen { poses: Vec::new(), unread: 0, cpu: Duration::ZERO };
-    let mut last: Option<(Frame, Se3)> = None;
     loop {
         match source.next_frame() {
             Ok(None) => break,
             Ok(Some(frame)) => {
-                let pose = match &last {
-                    Some((before, world_from_before)) => {
-                        let start = process_cpu();
-                        let current_from_before = network.predict(before, &frame)?;
-                        seen.cpu += process_cpu() - start;
-                        *world_from_before * current_from_before.inverse()
-                    }
-                    None => Se3::identity(),
-                };
+                let start = process_cpu();
+                let pose = odometry.register_frame(&frame)?;
+                seen.cpu += process_cpu() - start;
                 seen.poses.push((frame.stamp, pose));
-                last = Some((frame, pose));
             }
             Err(error) => {
                 say(&error.to_string());

@@ -17,6 +17,7 @@ use crate::detector_file::DetectorFile;
 use crate::films::Films;
 use crate::finish::{Landed, Truth};
 use crate::logging::say;
+use crate::poses;
 use crate::target::TargetFilm;
 
 pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
@@ -37,6 +38,8 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
         ScaleTable::Depth { metres_per_unit } => Some(depths::prior(metres_per_unit, network)?),
         _ => None,
     };
+    let flown = replay.manifest().pose.as_ref().filter(|_| !args.no_pose);
+    let pose = flown.map(poses::as_flown).transpose()?;
     let out = args.out.clone().unwrap_or_else(|| args.run.join("replay"));
     ensure_apart(&args.run, &out)?;
     let run = RunDirectory::create(&out)?;
@@ -53,6 +56,10 @@ pub(super) fn replay(args: &ReplayArgs) -> anyhow::Result<ExitCode> {
     };
     let replay = match depth {
         Some(depth) => replay.with_depth(depth),
+        None => replay,
+    };
+    let replay = match pose {
+        Some(pose) => replay.with_pose(pose),
         None => replay,
     };
     let replay = match prior {

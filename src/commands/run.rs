@@ -9,11 +9,13 @@ use datasets::{Dataset, SourceSpec, TargetTruth, WindowSpec};
 use runtime::graph::{CancelFlag, Schedule};
 use runtime::run::RunDirectory;
 use runtime::sinks::Progress;
-use runtime::stages::{DepthChoice, DepthFactory, DetectChoice, DetectorFactory, Pointer, TargetChoice};
+use runtime::stages::{
+    DepthChoice, DepthFactory, DetectChoice, DetectorFactory, Pointer, PoseChoice, PoseFactory, TargetChoice,
+};
 use runtime::{Flight, FlightConfig, FlightSummary, Viewer};
 use vo::{ScaleSample, ScaleSource};
 
-use crate::cli::{OutputArgs, RunArgs, ScaleArg};
+use crate::cli::{FlightDepthArgs, FlightDetectorArgs, FlightPoseArgs, OutputArgs, RunArgs, ScaleArg};
 use crate::commands::{HUNG, ensure_apart};
 use crate::depths::{self, DepthFilm};
 use crate::detections::DetectionFilm;
@@ -21,6 +23,7 @@ use crate::detector_file::DetectorFile;
 use crate::films::{Films, developed};
 use crate::finish::{Landed, Truth, truth_file};
 use crate::logging::say;
+use crate::poses;
 use crate::progress::FrameProgress;
 use crate::target::TargetFilm;
 
@@ -45,8 +48,8 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         config.vo.max_tracks = max_tracks as usize;
     }
     config.vo.scale = scale_source(args)?;
-    let (detector, depth) = (DetectorFile::for_flight(&args.detector)?, depths::for_flight(&args.depth)?);
-    let network = depth.as_ref().map(|(choice, _)| (&*choice.network, &*choice.fingerprint));
+    let lookers = Lookers::for_flight(&args.detector, &args.depth, &args.pose)?;
+    let network = lookers.depth.as_ref().map(|(choice, _)| (&*choice.network, &*choice.fingerprint));
     let prior = match config.vo.scale {
         ScaleSource::Depth(metres_per_unit) => Some(depths::prior(metres_per_unit, network)?),
         _ => None,
@@ -67,7 +70,7 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         args.source
     );
     ensure_in_view(config.follow.as_ref(), &source)?;
-    ensure_identified(config.follow.as_ref(), detector.is_some())?;
+    ensure_identified(config.follow.as_ref(), lookers.detector.is_some())?;
     let target_truth = own_target(&source);
     ensure_apart(Path::new(&args.source), &args.out)?;
     // Everything that can be wrong with the input is known by now, so that nothing is touched for its sake.
@@ -78,19 +81,39 @@ pub(super) fn run(args: &RunArgs) -> anyhow::Result<ExitCode> {
         Some(prior) => flight.with_depth_prior(prior),
         None => flight,
     };
-    let flight =
-        looking(flight, detector, depth, &films).target_observed_by(TargetFilm::observer(&films.target));
+    let flight = looking(flight, lookers, &films).target_observed_by(TargetFilm::observer(&films.target));
     let summary = fly(flight, frame_count, &films)?;
     Landed { title, run: &run, summary, truth, films: &films, target_truth, json: args.output.json }.finish()
 }
 
-/// The flight with what looks for objects and at depth in it, if anything does; `films` keep what they see.
-pub(super) fn looking(
-    flight: Flight,
+/// What looks for objects, at depth and at motion beside the odometry, if anything does.
+pub(super) struct Lookers {
     detector: Option<(DetectChoice, DetectorFactory)>,
     depth: Option<(DepthChoice, DepthFactory)>,
-    films: &Films,
-) -> Flight {
+    pose: Option<(PoseChoice, PoseFactory)>,
+}
+
+impl Lookers {
+    /// What the user asked for.
+    ///
+    /// # Errors
+    /// Where a file can't be read or holds another network.
+    pub(super) fn for_flight(
+        detector: &FlightDetectorArgs,
+        depth: &FlightDepthArgs,
+        pose: &FlightPoseArgs,
+    ) -> anyhow::Result<Self> {
+        let (detector, depth) = (DetectorFile::for_flight(detector)?, depths::for_flight(depth)?);
+        Ok(Self { detector, depth, pose: poses::for_flight(pose)? })
+    }
+}
+
+/// The flight with them in it; `films` keep what they see.
+pub(super) fn looking(flight: Flight, Lookers { detector, depth, pose }: Lookers, films: &Films) -> Flight {
+    let flight = match pose {
+        Some((choice, factory)) => flight.with_pose(choice, factory),
+        None => flight,
+    };
     let flight = match detector {
         Some((choice, factory)) => flight
             .with_detector(choice, factory)

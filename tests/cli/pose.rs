@@ -1,4 +1,6 @@
-//! `kestrel pose`.
+//! `kestrel pose`, and the pose network in flight.
+
+use serde_json::{Value, json};
 
 use crate::common::{FRAMES, Lab, SEQUENCE};
 
@@ -40,4 +42,56 @@ fn it_sees_the_turns_of_a_drive_that_it_never_learnt_from() {
     assert_eq!(seen.len(), turned.len());
     let correlation = correlation(&seen, &turned);
     assert!(correlation > 0.85, "{correlation}");
+}
+
+#[test]
+fn its_trajectory_flies_beside_that_of_the_odometry() {
+    let lab = Lab::with_world();
+    let outcome = lab.kestrel(&format!("run {SEQUENCE} --pose --out out")).expect_code(0);
+    for said in ["5-frame ATE, pose network", "CPU, pose network", "trajectory.network.tum"] {
+        assert!(outcome.stdout.contains(said), "{said}: {}", outcome.stdout);
+    }
+    let metrics: Value = serde_json::from_str(&lab.read("out/metrics.json")).unwrap();
+    assert_eq!(
+        (&metrics["pose"]["network"], &metrics["pose"]["frames"], &metrics["network_accuracy"]["frames"]),
+        (&json!("pose-416x128-int8"), &json!(FRAMES), &json!(FRAMES))
+    );
+    assert!(lab.read("out/report.html").contains("pose network"));
+    // What flies is what `kestrel pose` writes.
+    let places = |file: &str| -> Vec<f64> {
+        let rows = lab.read(file);
+        let rows = rows.lines().filter(|row| !row.starts_with('#'));
+        rows.flat_map(|row| {
+            row.split(' ').skip(1).map(|value| value.parse::<f64>().unwrap()).collect::<Vec<_>>()
+        })
+        .collect()
+    };
+    lab.kestrel(&format!("pose {SEQUENCE} --out alone.tum")).expect_code(0);
+    let (flown, alone) = (places("out/trajectory.network.tum"), places("alone.tum"));
+    assert_eq!(flown.len(), 7 * FRAMES);
+    assert!(flown.iter().zip(&alone).all(|(flown, alone)| (flown - alone).abs() < 1e-9));
+    lab.kestrel("replay out").expect_code(0);
+    assert_eq!(lab.read("out/replay/trajectory.network.tum"), lab.read("out/trajectory.network.tum"));
+    lab.edit("out/run.toml", |text| {
+        let (before, pose) = text.split_once("[pose]").unwrap();
+        format!("{before}[pose]{}", pose.replacen("fingerprint = \"", "fingerprint = \"0", 1))
+    });
+    lab.kestrel("replay out --out again").expect_code(1).says(&["pose-416x128-int8", "--no-pose"]);
+    lab.kestrel("replay out --out again --no-pose").expect_code(0);
+    assert!(!lab.path("again/trajectory.network.tum").exists());
+}
+
+#[test]
+fn without_truth_it_is_laid_over_the_odometry() {
+    let lab = Lab::with_world();
+    lab.kestrel(&format!("run {SEQUENCE}/image_2 --fov 70 --pose --out out")).expect_code(0);
+    let metrics: Value = serde_json::from_str(&lab.read("out/metrics.json")).unwrap();
+    assert!(metrics.get("network_accuracy").is_none(), "{metrics}");
+    assert!(metrics["network_against_odometry"]["scale"].as_f64().unwrap() > 0.0, "{metrics}");
+    assert!(lab.read("out/report.html").contains("pose network"));
+    lab.write("silent.onnx", "no network");
+    lab.kestrel(&format!("run {SEQUENCE} --pose-model silent.onnx --out none"))
+        .expect_code(1)
+        .says(&["silent.onnx", "ONNX"]);
+    assert!(!lab.path("none").exists());
 }

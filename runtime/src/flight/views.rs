@@ -17,8 +17,8 @@ use crate::graph::{Graph, Port};
 use crate::run::RECORDING;
 #[cfg(feature = "viewer")]
 use crate::sinks::{
-    DEFAULT_VIEWER, DepthView, DetectionView, RerunSink, RerunTarget, SharedStream, TargetView, open_stream,
-    spawn_viewer,
+    DEFAULT_VIEWER, DepthView, DetectionView, PoseView, RerunSink, RerunTarget, SharedStream, TargetView,
+    open_stream, spawn_viewer,
 };
 use crate::stages::Registered;
 
@@ -32,7 +32,7 @@ impl Flight {
         &self,
         graph: &mut Graph,
         odometry: &Port<Registered>,
-        Looks { followed, detected, depth }: &Looks,
+        Looks { followed, detected, depth, pose }: &Looks,
         sinks: &Sinks,
     ) {
         let image_rate_hz = self.config.image_rate_hz;
@@ -50,6 +50,10 @@ impl Flight {
             if let Some(depth) = depth {
                 let open = DepthView::factory(&shared, image_rate_hz);
                 graph.sink("depth recording", depth.block(ROOM), Supervision::default(), open);
+            }
+            if let Some(pose) = pose {
+                let open = PoseView::factory(&shared);
+                graph.sink("pose recording", pose.block(ROOM), Supervision::default(), open);
             }
             let truth = sinks.truth.clone();
             let open =
@@ -69,6 +73,10 @@ impl Flight {
             if let Some(depth) = depth {
                 let open = DepthView::factory(&shared, image_rate_hz);
                 graph.sink("depth viewer", depth.latest(), Supervision::default(), open);
+            }
+            if let Some(pose) = pose {
+                let open = PoseView::factory(&shared);
+                graph.sink("pose viewer", pose.latest(), Supervision::default(), open);
             }
             // Opened on the viewer's own thread, which alone waits where nobody reads at the other end.
             let truth = sinks.truth.clone();

@@ -12,7 +12,7 @@ use super::directory::io_error;
 use super::{MANIFEST, ScaleTable};
 use crate::RuntimeError;
 use crate::graph::Schedule;
-use crate::stages::{DepthChoice, DetectChoice, FollowStart, Pointer, TargetChoice};
+use crate::stages::{DepthChoice, DetectChoice, FollowStart, Pointer, PoseChoice, TargetChoice};
 
 /// All that a replay needs to know.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -35,6 +35,9 @@ pub struct Manifest {
     /// What saw depth, if anything.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub depth: Option<DepthTable>,
+    /// What saw motion beside the odometry, if anything.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pose: Option<PoseTable>,
     /// What wrote this.
     pub versions: VersionsTable,
 }
@@ -160,6 +163,30 @@ impl DepthTable {
     pub fn to_choice(&self) -> DepthChoice {
         let Self { network, fingerprint, every } = self.clone();
         DepthChoice { network, fingerprint, every }
+    }
+}
+
+/// [`PoseChoice`] as a table.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PoseTable {
+    /// File of the network, or the name of one that comes with the program.
+    pub network: String,
+    /// Tells its bytes from those of others.
+    pub fingerprint: String,
+}
+
+impl From<&PoseChoice> for PoseTable {
+    fn from(choice: &PoseChoice) -> Self {
+        let PoseChoice { network, fingerprint } = choice.clone();
+        Self { network, fingerprint }
+    }
+}
+
+impl PoseTable {
+    /// The choice, to be made again.
+    pub fn to_choice(&self) -> PoseChoice {
+        let Self { network, fingerprint } = self.clone();
+        PoseChoice { network, fingerprint }
     }
 }
 

@@ -14,7 +14,7 @@ pub use detections::{DetectionOutcome, DetectionRow, read_detections};
 pub use directory::{RunDirectory, keep_earlier};
 pub use manifest::{
     CameraTable, DepthTable, DetectTable, FlightTable, FollowTable, LensTable, Manifest, PointerTable,
-    SourceTable, StartTable, VersionsTable, VoTable,
+    PoseTable, SourceTable, StartTable, VersionsTable, VoTable,
 };
 pub use scale::ScaleTable;
 pub(crate) use scale::write_scale_samples;
@@ -30,6 +30,8 @@ pub const TRAJECTORY_TUM: &str = "trajectory.tum";
 /// The same, one pose per input frame, KITTI format: 12 numbers, row by row. A frame without a pose of its own holds
 /// the last.
 pub const TRAJECTORY_KITTI: &str = "trajectory.kitti.txt";
+/// Poses by the pose network alone, TUM format, in its own unit, where a flight had one.
+pub const TRAJECTORY_NETWORK: &str = "trajectory.network.tum";
 /// One JSON object per registered frame.
 pub const ODOMETRY: &str = "odometry.jsonl";
 /// Samples that told the metres, `stamp_s value`, where there were any.

@@ -7,14 +7,17 @@ mod depth_view;
 mod detection_view;
 mod detections;
 pub mod files;
+#[cfg(feature = "viewer")]
+mod path_fit;
+mod pose;
+#[cfg(feature = "viewer")]
+mod pose_view;
 mod progress;
 mod recorder;
 mod target;
 #[cfg(feature = "viewer")]
 mod target_view;
 mod trajectory_log;
-#[cfg(feature = "viewer")]
-mod truth_fit;
 #[cfg(feature = "viewer")]
 mod viewer;
 
@@ -24,6 +27,9 @@ pub use depth_view::DepthView;
 #[cfg(feature = "viewer")]
 pub use detection_view::DetectionView;
 pub use detections::{DetectionObserver, DetectionSink, DetectionTally};
+pub use pose::PoseSink;
+#[cfg(feature = "viewer")]
+pub use pose_view::PoseView;
 pub use progress::{Observer, Progress, ProgressSink, Tally};
 pub use recorder::{Recorder, RecorderInput, RecorderSink};
 pub(crate) use recorder::{color_file, frame_file};

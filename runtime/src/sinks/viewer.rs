@@ -18,8 +18,8 @@ use rerun::log::ChunkBatcherConfig;
 use rerun::{RecordingStream, RecordingStreamBuilder};
 use vo::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
 
+use super::path_fit::{Fitted, PathFit};
 use super::target_view::SharedStream;
-use super::truth_fit::TruthFit;
 use crate::RuntimeError;
 use crate::graph::{Packet, Stage, StageError};
 use crate::stages::Registered;
@@ -66,11 +66,10 @@ pub struct RerunSink {
     shared: SharedStream,
     pace: Pace,
     camera: Option<PinholeCamera>,
-    piece: Vec<[f32; 3]>,
-    piece_index: usize,
+    path: PathStrip,
     /// Where each track has been lately, newest last.
     tails: BTreeMap<u64, VecDeque<[f32; 2]>>,
-    truth: Option<TruthFit>,
+    truth: Option<(Trajectory, PathFit)>,
 }
 
 /// Starts the `rerun` on the path.
@@ -154,17 +153,15 @@ impl RerunSink {
         truth: Option<Trajectory>,
         image_rate_hz: f64,
     ) -> Self {
-        let piece = Vec::with_capacity(PIECE + 1);
         shared.open(stream.clone());
         Self {
             stream,
             shared,
             pace: Pace::new(image_rate_hz),
             camera: None,
-            piece,
-            piece_index: 0,
+            path: PathStrip::new("world/trajectory", ESTIMATE),
             tails: BTreeMap::new(),
-            truth: truth.map(TruthFit::new),
+            truth: truth.map(|truth| (truth, PathFit::default())),
         }
     }
 
@@ -176,30 +173,14 @@ impl RerunSink {
         if odometry.state == TrackingState::Initializing {
             return Ok(());
         }
-        self.piece.push(position(&pose));
-        let strip = rerun::LineStrips3D::new([self.piece.as_slice()]).with_colors([ESTIMATE]);
-        self.stream.log(format!("world/trajectory/{:05}", self.piece_index), &strip)?;
-        if self.piece.len() > PIECE {
-            self.next_piece();
-            self.piece.push(position(&pose));
-        }
-        Ok(())
+        self.path.send(&self.stream, &pose)
     }
 
     fn place_truth(&mut self, odometry: &Odometry) -> rerun::RecordingStreamResult<()> {
         let is_tracked = odometry.state == TrackingState::Tracking;
-        let fit = self.truth.as_mut().filter(|_| is_tracked);
-        let fitted = fit.and_then(|fit| fit.add(odometry.stamp, &odometry.world_from_camera));
-        let Some(fitted) = fitted else { return Ok(()) };
-        let rotation = rerun::Quaternion::from_xyzw(fitted.pose.xyzw().map(|v| v as f32));
-        let transform = rerun::Transform3D::from_translation_rotation(position(&fitted.pose), rotation);
-        // Static, so that the whole recording shows the last and best fit.
-        self.stream.log_static(GROUND_TRUTH, &transform.with_scale(fitted.scale as f32))
-    }
-
-    fn next_piece(&mut self) {
-        self.piece.clear();
-        self.piece_index += 1;
+        let Some((truth, fit)) = self.truth.as_mut().filter(|_| is_tracked) else { return Ok(()) };
+        let fitted = truth.at(odometry.stamp).and_then(|truth| fit.add(odometry.world_from_camera, truth));
+        fitted.map_or(Ok(()), |fitted| place(&self.stream, GROUND_TRUTH, fitted))
     }
 
     fn send_map(&self, points: &[PointView], keyframes: &[KeyframeView]) -> rerun::RecordingStreamResult<()> {
@@ -284,6 +265,7 @@ impl Stage for RerunSink {
         set_time(&self.stream, self.shared.epoch(input.stamp), input.seq, input.stamp);
         self.send_pose(&registered.odometry)?;
         self.place_truth(&registered.odometry)?;
+        self.shared.note(&registered.odometry);
         self.send_map(&registered.odometry.points, &registered.odometry.keyframes)?;
         self.send_plots(input)?;
         self.follow(&registered.odometry.tracks);
@@ -295,9 +277,9 @@ impl Stage for RerunSink {
 
     fn reset(&mut self) {
         self.tails.clear();
-        self.next_piece();
-        if let Some(truth) = &mut self.truth {
-            truth.reset();
+        self.path.break_off();
+        if let Some((_, fit)) = &mut self.truth {
+            fit.reset();
         }
     }
 
@@ -306,6 +288,49 @@ impl Stage for RerunSink {
         self.stream.finalize_deferred_sinks();
         Ok(())
     }
+}
+
+/// A path that grows by a pose a frame, in pieces.
+pub(super) struct PathStrip {
+    entity: &'static str,
+    color: [u8; 3],
+    piece: Vec<[f32; 3]>,
+    index: usize,
+}
+
+impl PathStrip {
+    pub(super) fn new(entity: &'static str, color: [u8; 3]) -> Self {
+        Self { entity, color, piece: Vec::with_capacity(PIECE + 1), index: 0 }
+    }
+
+    /// Goes on to `pose`.
+    pub(super) fn send(&mut self, stream: &RecordingStream, pose: &Se3) -> rerun::RecordingStreamResult<()> {
+        self.piece.push(position(pose));
+        let strip = rerun::LineStrips3D::new([self.piece.as_slice()]).with_colors([self.color]);
+        stream.log(format!("{}/{:05}", self.entity, self.index), &strip)?;
+        if self.piece.len() > PIECE {
+            self.break_off();
+            self.piece.push(position(pose));
+        }
+        Ok(())
+    }
+
+    /// What comes next is not joined to what was.
+    pub(super) fn break_off(&mut self) {
+        self.piece.clear();
+        self.index += 1;
+    }
+}
+
+/// Lays the path in `entity` where it was `fitted`: static, so that the whole recording shows the last and best fit.
+pub(super) fn place(
+    stream: &RecordingStream,
+    entity: &str,
+    fitted: Fitted,
+) -> rerun::RecordingStreamResult<()> {
+    let rotation = rerun::Quaternion::from_xyzw(fitted.pose.xyzw().map(|v| v as f32));
+    let transform = rerun::Transform3D::from_translation_rotation(position(&fitted.pose), rotation);
+    stream.log_static(entity, &transform.with_scale(fitted.scale as f32))
 }
 
 /// What follows on `stream` belongs to this moment, `epoch` being time 0.

@@ -4,6 +4,7 @@ mod depth;
 mod detect;
 mod follow;
 mod odometry;
+mod pose;
 
 pub use depth::{DepthChoice, DepthEstimate, DepthEstimator, DepthFactory, DepthStage};
 pub use detect::{
@@ -14,3 +15,4 @@ pub use follow::{
     TargetMemory,
 };
 pub use odometry::{Anchor, DepthScaledOdometry, Estimator, EstimatorFactory, OdometryStage, Registered};
+pub use pose::{PoseChoice, PoseEstimate, PoseEstimator, PoseFactory, PoseMemory, PoseStage};

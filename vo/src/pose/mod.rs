@@ -2,6 +2,8 @@
 
 mod description;
 mod network;
+mod odometry;
 
 pub use description::PoseDescription;
 pub use network::PoseNetwork;
+pub use odometry::NetworkOdometry;
