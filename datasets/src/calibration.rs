@@ -82,6 +82,11 @@ impl Calibration {
         }
     }
 
+    /// `fx, fy, cx, cy` in pixels.
+    pub(crate) fn intrinsics(&self) -> [f64; 4] {
+        self.intrinsics
+    }
+
     fn build(&self, width: usize, height: usize) -> Result<PinholeCamera, DatasetError> {
         let [fx, fy, cx, cy] = self.intrinsics;
         let camera = PinholeCamera::new(width, height, fx, fy, cx, cy);

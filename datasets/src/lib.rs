@@ -34,6 +34,7 @@ mod samples;
 #[cfg(test)]
 mod scripted;
 mod sequence;
+mod sfmlearner;
 mod target;
 mod text;
 mod tum;

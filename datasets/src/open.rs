@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use crate::{
-    Dataset, DatasetError, ReadAhead, Undistorted, Window, WindowSpec, euroc, folder, kitti, otb, tum,
-    uav123, vot, world,
+    Dataset, DatasetError, ReadAhead, Undistorted, Window, WindowSpec, euroc, folder, kitti, otb, sfmlearner,
+    tum, uav123, vot, world,
 };
 
 /// A source of frames as the user names it.
@@ -46,6 +46,7 @@ const FORMATS: &[Format] = &[
     otb::FORMAT,
     uav123::FORMAT,
     vot::FORMAT,
+    sfmlearner::FORMAT,
     folder::FORMAT,
     #[cfg(feature = "video")]
     crate::video::DEVICE,
