@@ -65,7 +65,7 @@ fn disp_net() -> Architecture {
     skips.pop();
     let mut disparities: Vec<Value> = Vec::new();
     for (level, channels) in UP.into_iter().enumerate() {
-        let up = network.upconvolution(&format!("up{level}"), x, channels);
+        let up = network.upconvolution(&format!("up{level}"), x, channels, 3);
         let mut parts = vec![network.activation(&format!("up{level}.act"), up, Activation::Relu)];
         parts.extend(skips.pop());
         if let Some(&coarser) = disparities.last() {

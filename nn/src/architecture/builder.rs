@@ -73,9 +73,9 @@ impl Builder {
         self.convolution_norm(name, input, channels, convolution, Some(activation))
     }
 
-    /// A transposed convolution to `channels`, twice as high and wide, with a bias.
-    pub fn upconvolution(&mut self, name: &str, input: Value, channels: usize) -> Value {
-        self.push(name, Op::Upconvolution, &[input], channels)
+    /// A transposed convolution of `kernel` to `channels`, twice as high and wide, with a bias.
+    pub fn upconvolution(&mut self, name: &str, input: Value, channels: usize, kernel: usize) -> Value {
+        self.push(name, Op::Upconvolution(kernel), &[input], channels)
     }
 
     /// A function of each value.
@@ -112,6 +112,16 @@ impl Builder {
     /// Twice as high and wide.
     pub fn upsample_nearest(&mut self, name: &str, input: Value) -> Value {
         self.push(name, Op::UpsampleNearest, &[input], self.channels(input))
+    }
+
+    /// Twice as high and wide, linear between pixels.
+    pub fn upsample_bilinear(&mut self, name: &str, input: Value) -> Value {
+        self.push(name, Op::UpsampleBilinear, &[input], self.channels(input))
+    }
+
+    /// What of `input` lies in its upper left corner, as much as `like` is high and wide.
+    pub fn crop_like(&mut self, name: &str, input: Value, like: Value) -> Value {
+        self.push(name, Op::CropLike, &[input, like], self.channels(input))
     }
 
     /// Half as high and wide: the greatest of windows 3x3.

@@ -11,7 +11,10 @@ impl Architecture {
             sizes.push(match layer.op {
                 Op::Convolution(convolution) => input.map(|size| size.div_ceil(convolution.stride)),
                 Op::MaxPool => input.map(|size| size.div_ceil(2)),
-                Op::Upconvolution | Op::UpsampleNearest => input.map(|size| size * 2),
+                Op::Upconvolution(_) | Op::UpsampleNearest | Op::UpsampleBilinear => {
+                    input.map(|size| size * 2)
+                }
+                Op::CropLike => layer.inputs.get(1).map_or(input, |like| sizes[like.0]),
                 Op::GlobalAveragePool => [1, 1],
                 _ => input,
             });
@@ -27,7 +30,7 @@ impl Architecture {
             let window = match layer.op {
                 Op::Convolution(Convolution { kernel, groups, .. }) => kernel * kernel * read / groups,
                 // Each window is seen by a quarter of the pixels that it reaches.
-                Op::Upconvolution => 9 * read / 4,
+                Op::Upconvolution(kernel) => kernel * kernel * read / 4,
                 _ => 0,
             };
             window * layer.channels * size[0] * size[1]

@@ -33,6 +33,8 @@ pub enum ExportError {
 struct File<'a> {
     architecture: &'a Architecture,
     graph: GraphProto,
+    /// Height and width of what each layer makes.
+    sizes: Vec<[usize; 2]>,
 }
 
 impl Architecture {
@@ -51,16 +53,16 @@ impl Architecture {
         let mut file = File {
             architecture: self,
             graph: GraphProto { name: "kestrel".into(), initializer, ..GraphProto::default() },
+            sizes: self.sizes(size),
         };
         self.layers.iter().enumerate().for_each(|(index, layer)| file.layer(Value(index), layer));
-        let sizes = self.sizes(size);
         let port = |name: &str, value: Value| {
-            let [height, width] = sizes[value.0];
+            let [height, width] = file.sizes[value.0];
             Port { name: name.to_owned(), shape: vec![1, self.layers[value.0].channels, height, width] }
         };
-        file.graph.input = vec![port(&self.layers[0].name, Value(0)).to_proto()];
-        file.graph.output =
-            self.outputs.iter().map(|output| port(&output.name, output.value).to_proto()).collect();
+        let input = vec![port(&self.layers[0].name, Value(0)).to_proto()];
+        let output = self.outputs.iter().map(|output| port(&output.name, output.value).to_proto()).collect();
+        (file.graph.input, file.graph.output) = (input, output);
         let entry = |(key, value): &(String, String)| StringStringEntryProto {
             key: key.clone(),
             value: value.clone(),
@@ -109,9 +111,9 @@ impl File<'_> {
                 let parts: &[&str] = if convolution.bias { &["weight", "bias"] } else { &["weight"] };
                 ("Conv", parts.iter().map(|part| parameter(part)).collect(), window(convolution))
             }
-            Op::Upconvolution => {
+            Op::Upconvolution(kernel) => {
                 let parts = ["weight", "bias"].map(parameter).into();
-                ("ConvTranspose", parts, doubling_window())
+                ("ConvTranspose", parts, doubling_window(kernel))
             }
             Op::BatchNorm => {
                 let parts = ["gamma", "beta", "mean", "variance"].map(parameter).into();
@@ -133,20 +135,32 @@ impl File<'_> {
                 ("Gather", vec![self.integers(parameter("order"), &order)], vec![int("axis", 1)])
             }
             Op::UpsampleNearest => {
-                let scales = parameter("scales");
-                self.graph.initializer.push(floats(&scales, &[4], &[1.0, 1.0, 2.0, 2.0]));
-                let modes = [
-                    ("mode", "nearest"),
-                    ("coordinate_transformation_mode", "asymmetric"),
-                    ("nearest_mode", "floor"),
-                ];
-                // The region of interest between image and scales is left out.
-                ("Resize", vec![String::new(), scales], modes.map(|(name, text)| string(name, text)).into())
+                let modes = ["nearest", "asymmetric", "floor"];
+                ("Resize", self.doubling(parameter("scales")), resize_modes(modes))
+            }
+            Op::UpsampleBilinear => {
+                let modes = ["linear", "half_pixel", "round_prefer_floor"];
+                ("Resize", self.doubling(parameter("scales")), resize_modes(modes))
+            }
+            Op::CropLike => {
+                let [height, width] = self.sizes[value.0].map(|length| length as i64);
+                let parts = [("starts", [0, 0]), ("ends", [height, width]), ("axes", [2, 3])];
+                let lists = parts.map(|(part, numbers)| self.integers(parameter(part), &numbers));
+                // The second tensor says how much, and is not read.
+                let read = &layer.inputs[..1];
+                return self.node_of("Slice", value, layer, read, lists.into(), Vec::new());
             }
             Op::MaxPool => ("MaxPool", Vec::new(), square_window(3, 2)),
             Op::GlobalAveragePool => ("GlobalAveragePool", Vec::new(), Vec::new()),
         };
         self.node(op, value, layer, parameters, attribute);
+    }
+
+    /// Adds factors of 2 for height and width, and gives back what stands behind the image: the region of interest between
+    /// both is left out.
+    fn doubling(&mut self, scales: String) -> Vec<String> {
+        self.graph.initializer.push(floats(&scales, &[4], &[1.0, 1.0, 2.0, 2.0]));
+        vec![String::new(), scales]
     }
 
     /// Adds a list of whole numbers, and gives back its name.
@@ -203,7 +217,20 @@ impl File<'_> {
         parameters: Vec<String>,
         attribute: Vec<AttributeProto>,
     ) {
-        let inputs = layer.inputs.iter().map(|&input| self.architecture.tensor(input));
+        self.node_of(op, value, layer, &layer.inputs, parameters, attribute);
+    }
+
+    /// A node that reads only `read` of what the layer is given.
+    fn node_of(
+        &mut self,
+        op: &str,
+        value: Value,
+        layer: &Layer,
+        read: &[Value],
+        parameters: Vec<String>,
+        attribute: Vec<AttributeProto>,
+    ) {
+        let inputs = read.iter().map(|&input| self.architecture.tensor(input));
         self.graph.node.push(NodeProto {
             op_type: op.into(),
             name: layer.name.clone(),
@@ -226,8 +253,13 @@ fn square_window(kernel: usize, stride: usize) -> Vec<AttributeProto> {
     vec![ints("kernel_shape", &[kernel; 2]), ints("strides", &[stride; 2]), ints("pads", &[kernel / 2; 4])]
 }
 
-fn doubling_window() -> Vec<AttributeProto> {
-    let mut attributes = square_window(3, 2);
+fn resize_modes([mode, coordinates, nearest]: [&str; 3]) -> Vec<AttributeProto> {
+    let names = ["mode", "coordinate_transformation_mode", "nearest_mode"];
+    names.iter().zip([mode, coordinates, nearest]).map(|(name, text)| string(name, text)).collect()
+}
+
+fn doubling_window(kernel: usize) -> Vec<AttributeProto> {
+    let mut attributes = square_window(kernel, 2);
     attributes.push(ints("output_padding", &[1, 1]));
     attributes
 }

@@ -52,8 +52,8 @@ pub enum Op {
     Input,
     /// A convolution.
     Convolution(Convolution),
-    /// A transposed convolution of kernel 3 and stride 2 that doubles height and width.
-    Upconvolution,
+    /// A transposed convolution of this kernel, an odd number, and of stride 2, that doubles height and width.
+    Upconvolution(usize),
     /// Batch normalisation, epsilon [`BATCH_NORM_EPSILON`].
     BatchNorm,
     /// A function of each value.
@@ -70,6 +70,10 @@ pub enum Op {
     Shuffle(usize),
     /// Each pixel four times: twice the height and width.
     UpsampleNearest,
+    /// Twice the height and width, linear between the centres of pixels.
+    UpsampleBilinear,
+    /// The upper left part of a tensor, as high and wide as a second one.
+    CropLike,
     /// The greatest value of windows 3x3, every second one.
     MaxPool,
     /// The mean over height and width, which become 1.

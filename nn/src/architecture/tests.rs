@@ -19,7 +19,7 @@ pub(crate) fn of_all_kinds() -> Architecture {
     let gated = network.multiply("gated", sum, gate);
     let small = network.max_pool("small", gated);
     let small = network.activation("small.act", small, Activation::Elu);
-    let up = network.upconvolution("up", small, 4);
+    let up = network.upconvolution("up", small, 4, 3);
     let near = network.upsample_nearest("near", small);
     let both = network.concat("both", &[up, near]);
     let both = network.shuffle("both.shuffled", both, 3);
@@ -27,7 +27,13 @@ pub(crate) fn of_all_kinds() -> Architecture {
     let both = network.activation("both.act", both, Activation::Relu);
     let depth = network.convolution("depth", both, 1, Convolution::new(3, 1).with_bias());
     let depth = network.activation("depth.act", depth, Activation::Sigmoid);
-    network.finish(&[("depth", depth), ("features", gated)])
+    let wide = network.upconvolution("wide", small, 2, 5);
+    let quarter = network.max_pool("quarter", small);
+    let between = network.upsample_bilinear("between", quarter);
+    let between = network.crop_like("between.crop", between, small);
+    let twice = network.upsample_bilinear("twice", between);
+    let rest = network.concat("rest", &[wide, twice]);
+    network.finish(&[("depth", depth), ("features", gated), ("rest", rest)])
 }
 
 /// Weights that differ from each other, variances above zero.
@@ -49,13 +55,20 @@ fn a_described_network_runs() {
         .unwrap();
     let mut network = Network::read(&file, Kernel::best()).unwrap();
     let shapes: Vec<_> = network.outputs().map(|port| (port.name.clone(), port.shape.clone())).collect();
-    assert_eq!(shapes, [("depth".into(), vec![1, 1, 4, 6]), ("features".into(), vec![1, 8, 4, 6])]);
+    assert_eq!(
+        shapes,
+        [
+            ("depth".into(), vec![1, 1, 4, 6]),
+            ("features".into(), vec![1, 8, 4, 6]),
+            ("rest".into(), vec![1, 10, 4, 6])
+        ]
+    );
     network.input(0).fill(0.5);
     network.run().unwrap();
     assert!(network.output(0).iter().all(|depth| (0.0..=1.0).contains(depth)));
     assert_eq!(
         crate::parameters(&file).unwrap(),
-        architecture.parameter_count() as u64 + 6,
+        architecture.parameter_count() as u64 + 2 + 3 * 4,
         "with the bounds of Clip and the scales of Resize"
     );
 }

@@ -25,7 +25,7 @@ pub struct Weights {
 pub struct Parameter {
     /// Name of the layer and of the part: `stem.conv.weight`.
     pub name: String,
-    /// Convolutions: `[out, in / groups, kernel, kernel]`; upconvolutions: `[in, out, 3, 3]`; all else: `[channels]`.
+    /// Convolutions: `[out, in / groups, kernel, kernel]`; upconvolutions: `[in, out, kernel, kernel]`; all else: `[channels]`.
     pub shape: Vec<usize>,
 }
 
@@ -98,8 +98,8 @@ impl Architecture {
                 let weight = of("weight", vec![channels, read() / groups, kernel, kernel]);
                 std::iter::once(weight).chain(bias.then(|| of("bias", vec![channels]))).collect()
             }
-            Op::Upconvolution => {
-                vec![of("weight", vec![read(), channels, 3, 3]), of("bias", vec![channels])]
+            Op::Upconvolution(kernel) => {
+                vec![of("weight", vec![read(), channels, kernel, kernel]), of("bias", vec![channels])]
             }
             Op::BatchNorm => {
                 ["gamma", "beta", "mean", "variance"].map(|part| of(part, vec![channels])).into()

@@ -7,6 +7,7 @@ mod checkpoint;
 mod fused;
 mod loader;
 mod network;
+mod plain;
 mod schedule;
 pub mod tflite;
 

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use burn::module::{Module, Param, ParamId};
 use burn::tensor::module::{adaptive_avg_pool2d, conv2d, interpolate, max_pool2d};
 use burn::tensor::ops::{ConvOptions, InterpolateMode, InterpolateOptions, MaxPoolOptions};
-use burn::tensor::{Device, Tensor, TensorData, activation};
+use burn::tensor::{Device, Tensor, TensorData};
 
 use super::fused::{self, Form};
+use super::plain::activate;
 use crate::architecture::{
     Activation, Architecture, BATCH_NORM_EPSILON, Convolution, Layer, Op, Weights, WeightsError,
 };
@@ -156,12 +157,16 @@ impl TrainableNetwork {
             Op::Concat => return Tensor::cat(inputs, 1),
             Op::Add => return inputs.swap_remove(0) + inputs.swap_remove(0),
             Op::Multiply => return inputs.swap_remove(0) * inputs.swap_remove(0),
+            Op::CropLike => {
+                let [.., height, width] = inputs[1].dims();
+                return inputs.swap_remove(0).narrow(2, 0, height).narrow(3, 0, width);
+            }
             _ => {}
         }
         let x = inputs.swap_remove(0);
         match layer.op {
             Op::Convolution(convolution) => self.convolution(slots, convolution, x),
-            Op::Upconvolution => {
+            Op::Upconvolution(_) => {
                 let [.., height, width] = x.dims();
                 let form =
                     Form { stride: 2, enlarged: Some([2 * height, 2 * width]), function: slots.function };
@@ -173,6 +178,10 @@ impl TrainableNetwork {
             Op::Activation(function) => activate(x, function),
             Op::UpsampleNearest => {
                 let options = InterpolateOptions::new(InterpolateMode::Nearest);
+                interpolate(x, options.with_scale_factor([2.0, 2.0]))
+            }
+            Op::UpsampleBilinear => {
+                let options = InterpolateOptions::new(InterpolateMode::Bilinear).with_align_corners(false);
                 interpolate(x, options.with_scale_factor([2.0, 2.0]))
             }
             Op::MaxPool => {
@@ -187,7 +196,7 @@ impl TrainableNetwork {
                 let dealt: Tensor<5> = x.reshape([batch, groups, channels / groups, height, width]);
                 dealt.swap_dims(1, 2).reshape([batch, channels, height, width])
             }
-            Op::Input | Op::Concat | Op::Add | Op::Multiply => x,
+            Op::Input | Op::Concat | Op::Add | Op::Multiply | Op::CropLike => x,
         }
     }
 
@@ -298,7 +307,7 @@ fn slots(architecture: &Architecture) -> Arc<[Slots]> {
                 next.filters += 1;
                 next.vectors += usize::from(convolution.bias);
             }
-            Op::Upconvolution => {
+            Op::Upconvolution(_) => {
                 next.filters += 1;
                 next.vectors += 1;
             }
@@ -336,7 +345,7 @@ fn is_fused(op: Op) -> bool {
         Op::Convolution(Convolution { kernel, stride, groups, .. }) => {
             groups == 1 && [kernel, stride] != [1, 1]
         }
-        Op::Upconvolution => true,
+        Op::Upconvolution(_) => true,
         _ => false,
     }
 }
@@ -357,17 +366,6 @@ fn sole_input(architecture: &Architecture, layer: &Layer) -> Option<usize> {
         architecture.layers().iter().flat_map(|layer| &layer.inputs).filter(|&&input| input == read);
     let is_output = architecture.outputs().iter().any(|output| output.value == read);
     (readers.count() == 1 && !is_output).then(|| read.index())
-}
-
-fn activate(x: Tensor<4>, function: Activation) -> Tensor<4> {
-    match function {
-        Activation::Relu => activation::relu(x),
-        Activation::Relu6 => x.clamp(0.0, 6.0),
-        Activation::Elu => activation::elu(x, 1.0),
-        Activation::Sigmoid => activation::sigmoid(x),
-        Activation::HardSigmoid => (x / 6.0 + 0.5).clamp(0.0, 1.0),
-        Activation::HardSwish => x.clone() * (x / 6.0 + 0.5).clamp(0.0, 1.0),
-    }
 }
 
 #[cfg(test)]
@@ -465,7 +463,7 @@ mod tests {
         let data = TensorData::new(image(), [1, 3, SIZE[0], SIZE[1]]);
         let loss = |network: &mut TrainableNetwork| {
             let outputs = network.forward(Tensor::from_data(data.clone(), &device));
-            (outputs[0].clone() - 0.9).square().mean()
+            (outputs[0].clone() - 0.9).square().mean() + outputs[2].clone().square().mean()
         };
         let before = loss(&mut network);
         let gradients = burn::optim::GradientsParams::from_grads(before.backward(), &network);

@@ -1,6 +1,6 @@
 //! Operations that take most of the time of a training on a processor, in one pass each where burn takes many.
 //!
-//! They run on the backend `Flex` alone; other devices compute the same by burn's own operations.
+//! They run on the backend `Flex` alone; other devices compute the same by burn's own operations ([`super::plain`]).
 
 mod convolution;
 mod dense;
@@ -16,16 +16,25 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Device, Tensor, TensorData};
 
 pub(super) use convolution::{Form, convolution};
 pub(super) use function::is_known_by_output;
 use norm::{Channels, Norm};
 
+use super::plain;
 use crate::float_kernels::Depthwise;
+
+/// Whether a tensor is where these operations run.
+fn is_processor(tensor: &Tensor<4>) -> bool {
+    tensor.device() == Device::flex()
+}
 
 /// A convolution of each channel by itself, `filter` `[channels, 1, kernel, kernel]`, padded by half its kernel.
 pub(super) fn depthwise(input: Tensor<4>, filter: Tensor<4>, stride: usize) -> Tensor<4> {
+    if !is_processor(&input) {
+        return plain::depthwise(input, filter, stride);
+    }
     Tensor::from_dispatch(<Dispatch as FusedOps>::depthwise(
         input.into_dispatch(),
         filter.into_dispatch(),
@@ -35,6 +44,9 @@ pub(super) fn depthwise(input: Tensor<4>, filter: Tensor<4>, stride: usize) -> T
 
 /// Mean and variance of each channel, without gradients.
 pub(super) fn statistics(input: Tensor<4>) -> [Tensor<1>; 2] {
+    if !is_processor(&input) {
+        return plain::statistics(input);
+    }
     let [_, channels, ..] = input.dims();
     let both: Tensor<2> =
         Tensor::from_dispatch(<Dispatch as FusedOps>::channel_statistics(input.detach().into_dispatch()));
@@ -49,6 +61,9 @@ pub(super) fn norm(
     limits: [f32; 2],
     is_of_batch: bool,
 ) -> Tensor<4> {
+    if !is_processor(&input) {
+        return plain::norm(input, [gamma, beta, mean, variance], limits, is_of_batch);
+    }
     Tensor::from_dispatch(<Dispatch as FusedOps>::norm(
         input.into_dispatch(),
         gamma.into_dispatch(),
@@ -288,12 +303,7 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
 
 #[cfg(test)]
 mod tests {
-    use burn::tensor::Device;
-    use burn::tensor::module::conv2d;
-    use burn::tensor::ops::ConvOptions;
-
     use super::*;
-    use crate::architecture::BATCH_NORM_EPSILON;
 
     pub(super) fn random<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {
         let mut random = fastrand::Rng::with_seed(seed);
@@ -337,7 +347,7 @@ mod tests {
             });
             let plain = output_and_gradients(&parts, |parts| {
                 let (input, filter) = shaped(parts);
-                conv2d(input, filter, None, ConvOptions::new([stride; 2], [1; 2], [1; 2], 5))
+                plain::depthwise(input, filter, stride)
             });
             assert_close(&fused, &plain);
         }
@@ -357,18 +367,14 @@ mod tests {
             });
             let plain = output_and_gradients(&parts, |parts| {
                 let input: Tensor<4> = parts[0].clone().reshape([3, 4, 5, 7]);
-                let of_channels = |vector: &Tensor<1>| -> Tensor<4> { vector.clone().reshape([1, 4, 1, 1]) };
-                let over_all = |of: Tensor<4>| of.mean_dim(0).mean_dim(2).mean_dim(3);
-                let (mean, variance) = if is_of_batch {
-                    let mean = over_all(input.clone());
-                    (mean.clone(), over_all((input.clone() - mean).square()))
-                } else {
-                    (of_channels(&fixed[0]), of_channels(&fixed[1]))
-                };
-                let normal = (input - mean) / (variance + f64::from(BATCH_NORM_EPSILON)).sqrt();
-                (normal * of_channels(&parts[1]) + of_channels(&parts[2])).clamp(limits[0], limits[1])
+                let [mean, variance] = fixed.clone();
+                plain::norm(input, [parts[1].clone(), parts[2].clone(), mean, variance], limits, is_of_batch)
             });
             assert_close(&fused, &plain);
         }
+        let input: Tensor<4> = parts[0].clone().reshape([3, 4, 5, 7]);
+        let [fused, plain] = [statistics(input.clone()), plain::statistics(input)]
+            .map(|both| both.map(|of| of.into_data().try_to_vec().unwrap()));
+        assert_close(&fused, &plain);
     }
 }
