@@ -31,7 +31,7 @@ pub(crate) use model::{
 #[cfg(feature = "train")]
 pub(crate) use train::{TrainCommand, TrainDetectorArgs};
 #[cfg(feature = "train")]
-pub(crate) use train_vo::{RecipeArg, TrainVoArgs};
+pub(crate) use train_vo::{NetworksArg, RecipeArg, TrainVoArgs};
 
 /// Eyes for a drone with one camera: where am I, and how well do I know it?
 #[derive(Debug, Parser)]

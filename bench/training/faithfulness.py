@@ -1,14 +1,16 @@
 """PyTorch's side of the test that our training computes what the papers say, `vo/src/train/trainer/faithfulness.rs`.
 
 Losses are written from the equations of the papers, another way than ours are where there is one. Prints, for each recipe,
-as the test has them: the terms (photometric, smoothness, consistency) for predictions by a formula, and the losses of six
+as the test has them: the terms (photometric, smoothness, consistency, explainability) for predictions by a formula, and the losses of six
 steps of networks whose weights are made by a formula, all on the same batch.
 
     python faithfulness.py [--float32]
 
 The numbers in the test are those of 64 bits; `--float32` shows what rounding does to them.
 
-Papers: Zhou et al., CVPR 2017 (sfmlearner); Godard et al., ICCV 2019 (monodepth2); Bian et al., NeurIPS 2019 (sc).
+Papers: Zhou et al., CVPR 2017 (sfmlearner; explained: with its masks, its Euler angles and a pose network of three images);
+Godard et al., ICCV 2019 (monodepth2); Bian et al., NeurIPS 2019 (sc); Yin and Shi, CVPR 2018 (there_and_back: sc with
+GeoNet's agreement of flows).
 """
 
 import argparse
@@ -88,6 +90,10 @@ class Layers:
         offset = self.keep("bias", (made,)) if bias else None
         return lambda x: functional.conv2d(x, weight, offset, stride, kernel // 2, groups=groups)
 
+    def upconvolution(self, read, made, kernel):
+        weight, offset = self.keep("weight", (read, made, kernel, kernel)), self.keep("bias", (made,))
+        return lambda x: functional.conv_transpose2d(x, weight, offset, 2, kernel // 2, output_padding=1)
+
     def norm(self, channels):
         gamma, beta = self.keep("gamma", (channels,)), self.keep("beta", (channels,))
         return lambda x: functional.batch_norm(x, None, None, gamma, beta, training=True, eps=1e-5)
@@ -146,6 +152,34 @@ class Pose:
         return [POSE_UNIT * head(x).mean((2, 3)) for head in self.heads]
 
 
+class PoseExplained:
+    """Three halvings of the middle image, the one before and the one after; motions to both, and masks at four scales."""
+
+    def __init__(self):
+        layers = Layers()
+        self.first = layers.convolution_norm(9, 8, 3, 2)
+        self.look, self.mix = layers.depthwise_norm(8, 2), layers.convolution_norm(8, 16, 1)
+        self.last = layers.convolution_norm(16, 24, 3, 2)
+        self.motions = layers.convolution(24, 12, 1, bias=True)
+        self.heads, self.levels = [layers.convolution(24, 4, 3, bias=True)], []
+        read = 24
+        for made, kernel in ((16, 3), (12, 5), (8, 7)):
+            self.levels.append(layers.upconvolution(read, made, kernel))
+            self.heads.append(layers.convolution(made, 4, kernel, bias=True))
+            read = made
+        self.parameters = layers.parameters
+
+    def __call__(self, x):
+        """Translations and angles to the image before and to the one after, and logits, the finest scale first."""
+        x = self.last(self.mix(self.look(self.first(x))))
+        motions = POSE_UNIT * self.motions(x).mean((2, 3))
+        logits = [self.heads[0](x)]
+        for level, head in zip(self.levels, self.heads[1:]):
+            x = functional.relu(level(x))
+            logits.append(head(x))
+        return motions.split(3, 1), logits[::-1]
+
+
 # ---- Geometry.
 
 
@@ -157,6 +191,24 @@ def motion(translation, rotation):
     upper = torch.cat([torch.linalg.matrix_exp(generator), translation[:, :, None]], 2)
     last = torch.tensor([0.0, 0, 0, 1]).expand(len(x), 1, 4)
     return torch.cat([upper, last], 1)
+
+
+def euler(translation, angles):
+    """The same of Euler angles, Rx Ry Rz: one rotation about an axis after the other."""
+    about = lambda axis: motion(torch.zeros_like(translation), angles * functional.one_hot(torch.tensor(axis), 3))
+    moved = about(0) @ about(1) @ about(2)
+    upper = torch.cat([moved[:, :3, :3], translation[:, :, None]], 2)
+    return torch.cat([upper, moved[:, 3:]], 1)
+
+
+def flow(depth, source_from_target, camera):
+    """By how far each pixel moves, in pixels: x, y."""
+    batch, _, height, width = depth.shape
+    v, u = torch.meshgrid(*(torch.arange(size, dtype=depth.dtype) for size in (height, width)), indexing="ij")
+    pixels = torch.stack([u, v, torch.ones_like(u)]).view(3, -1)
+    points = torch.linalg.inv(camera) @ pixels * depth.view(batch, 1, -1)
+    seen = camera @ (source_from_target[:, :3, :3] @ points + source_from_target[:, :3, 3:])
+    return (seen[:, :2] / seen[:, 2:] - pixels[:2]).view(batch, 2, height, width)
 
 
 def intrinsics(factor):
@@ -221,22 +273,28 @@ def reduced(image, factor):
     return functional.avg_pool2d(image, factor) if factor > 1 else image
 
 
-def sfmlearner(seen, inverse_depths, motions):
+def sfmlearner(seen, inverse_depths, motions, masks=None):
     """The published sum over scales and both sources, of images between -1 and 1, with a smoothness of 0.5 / 2^scale.
 
     Divided by 16: ours is the mean over 4 scales and 2 sources, of images between 0 and 1.
     """
-    pixels, roughness = 0, 0
+    pixels, roughness, unexplained = 0, 0, torch.zeros(())
     for scale in range(4):
         factor = 2**scale
         inverse_depth = inverse_depths(1)[scale]
         target = 2 * reduced(seen[1], factor) - 1
-        for source in (0, 2):
+        for place, source in enumerate((0, 2)):
             image = reduced(seen[source], factor)
             sampled, _, _ = warp(image, 1 / inverse_depth, motions[source, 1], intrinsics(factor), "zeros")
-            pixels = pixels + (2 * sampled - 1 - target).abs().mean()
+            error = (2 * sampled - 1 - target).abs()
+            if masks:
+                logits = masks[scale][:, 2 * place : 2 * place + 2]
+                error = error * functional.softmax(logits, 1)[:, 1:]
+                explained = torch.ones(BATCH, *logits.shape[2:], dtype=torch.int64)
+                unexplained = unexplained + 0.2 * functional.cross_entropy(logits, explained)
+            pixels = pixels + error.mean()
         roughness = roughness + 0.5 / factor * second_order(inverse_depth)
-    return [pixels / 16, roughness / 16, torch.zeros(())]
+    return [pixels / 16, roughness / 16, torch.zeros(()), unexplained / 16]
 
 
 def monodepth2(seen, inverse_depths, motions):
@@ -255,26 +313,41 @@ def monodepth2(seen, inverse_depths, motions):
         error, still = torch.minimum(*errors), torch.minimum(*still) + 1e-5
         pixels = pixels + torch.where(error < still, error, still).mean()
         roughness = roughness + 1e-3 / 2**scale * edge_aware(inverse_depth, reduced(seen[1], 2**scale))
-    return [pixels / 4, roughness / 4, torch.zeros(())]
+    return [pixels / 4, roughness / 4, torch.zeros(()), torch.zeros(())]
 
 
-def sc(seen, inverse_depths, motions):
-    """Equations 1 to 5 for each image and its neighbours: 1 of photometric, 0.1 of smoothness, 0.5 of consistency."""
+def sc(seen, inverse_depths, motions, flows=0):
+    """Equations 1 to 5 for each image and its neighbours: 1 of photometric, 0.1 of smoothness, 0.5 of consistency; and `flows`
+    of GeoNet's equation 7."""
     pixels, roughness, disagreement = 0, 0, 0
     for target in range(3):
         sources = [source for source in (target - 1, target + 1) if source in range(3)]
         inverse_depth = inverse_depths(target)[0]
         for source in sources:
-            both = torch.cat([seen[source], 1 / inverse_depths(source)[0]], 1)
+            there = flow(1 / inverse_depth, motions[source, target], intrinsics(1))
+            back = flow(1 / inverse_depths(source)[0], motions[target, source], intrinsics(1))
+            both = torch.cat([seen[source], 1 / inverse_depths(source)[0], back], 1)
             sampled, depth, valid = warp(both, 1 / inverse_depth, motions[source, target], intrinsics(1), "zeros")
-            image, other_depth = sampled[:, :3], sampled[:, 3:]
+            image, other_depth = sampled[:, :3], sampled[:, 3:4]
             difference = (depth - other_depth).abs() / (depth + other_depth)
             trust = 1 - difference.detach()
             error = photometric(image, seen[target]) * trust
             pixels = pixels + (error * valid).sum() / valid.sum() / len(sources)
-            disagreement = disagreement + (difference * valid).sum() / valid.sum() / len(sources)
+            apart = there + sampled[:, 4:]
+            agrees = apart.norm(dim=1, keepdim=True) < (0.05 * there.norm(dim=1, keepdim=True)).clamp(min=3)
+            beside = apart.abs().mean(1, True) * agrees
+            for weight, of in ((0.5, difference), (flows, beside)):
+                disagreement = disagreement + weight * (of * valid).sum() / valid.sum() / len(sources)
         roughness = roughness + edge_aware(inverse_depth, seen[target])
-    return [pixels / 3, 0.1 * roughness / 3, 0.5 * disagreement / 3]
+    return [pixels / 3, 0.1 * roughness / 3, disagreement / 3, torch.zeros(())]
+
+
+def there_and_back(seen, inverse_depths, motions):
+    return sc(seen, inverse_depths, motions, flows=0.05)
+
+
+def explained(seen, inverse_depths, motions, masks):
+    return sfmlearner(seen, inverse_depths, motions, masks)
 
 
 # ---- What is printed.
@@ -304,34 +377,51 @@ def motions_by_formula():
     return motions
 
 
+def masks_by_formula():
+    """Logits of what is explained, each scale by itself, the finest first."""
+    scales = []
+    for scale in range(4):
+        counts = (BATCH, 4, SMALL[0] >> scale, SMALL[1] >> scale)
+        n, c, y, x = (torch.arange(count, dtype=torch.float64) for count in counts)
+        n, c, y, x = torch.meshgrid(n, c, y, x, indexing="ij")
+        scales.append(rounded(1.5 * torch.sin(0.21 * x - 0.13 * y + 2 * c + n + scale)))
+    return scales
+
+
 def terms(recipe):
     """The terms of the loss for predictions by formula."""
     seen = [images(time, SMALL) for time in range(3)]
-    return [term.item() for term in recipe(seen, inverse_depths_by_formula, motions_by_formula())]
+    masks = [masks_by_formula()] if recipe is explained else []
+    return [term.item() for term in recipe(seen, inverse_depths_by_formula, motions_by_formula(), *masks)]
 
 
 def losses(recipe):
     """The loss before each step."""
-    depth, pose = Depth(), Pose()
+    depth, pose = Depth(), PoseExplained() if recipe is explained else Pose()
     fill(pose.parameters, fill(depth.parameters, 1))
     seen = [images(time, SIZE) for time in range(3)]
     inputs = [(image - 0.5) / 0.25 for image in seen]
     learnt = [parameter for network in (depth, pose) for _, parameter in network.parameters]
     # What a recipe does not use has no gradient, and stays.
     optimizer = torch.optim.Adam(learnt, lr=LEARNING_RATE, eps=1e-8)
-    targets = range(3) if recipe is sc else [1]
+    targets = range(3) if recipe in (sc, there_and_back) else [1]
     least, greatest = INVERSE_DEPTHS
     for _ in range(STEPS):
         # All images in one batch, which normalises them together.
         scales = depth(torch.cat([inputs[target] for target in targets]))
         scales = [least + (greatest - least) * torch.sigmoid(logits) for logits in scales]
         of_target = {target: [scale.split(BATCH)[place] for scale in scales] for place, target in enumerate(targets)}
-        pairs = [torch.cat([inputs[first], inputs[first + 1]], 1) for first in (0, 1)]
-        motions = {}
-        for first, forward in enumerate(motion(*pose(torch.cat(pairs))).split(BATCH)):
-            motions[first + 1, first] = forward
-            motions[first, first + 1] = torch.linalg.inv(forward)
-        loss = sum(recipe(seen, of_target.get, motions))
+        motions, masks = {}, []
+        if recipe is explained:
+            parts, logits = pose(torch.cat([inputs[1], inputs[0], inputs[2]], 1))
+            motions[0, 1], motions[2, 1] = euler(*parts[:2]), euler(*parts[2:])
+            masks = [logits]
+        else:
+            pairs = [torch.cat([inputs[first], inputs[first + 1]], 1) for first in (0, 1)]
+            for first, forward in enumerate(motion(*pose(torch.cat(pairs))).split(BATCH)):
+                motions[first + 1, first] = forward
+                motions[first, first + 1] = torch.linalg.inv(forward)
+        loss = sum(recipe(seen, of_target.get, motions, *masks))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -342,7 +432,7 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     arguments.add_argument("--float32", action="store_true", help="compute in 32 bits")
     torch.set_default_dtype(torch.float32 if arguments.parse_args().float32 else torch.float64)
-    for recipe in (sfmlearner, monodepth2, sc):
+    for recipe in (sfmlearner, explained, monodepth2, sc, there_and_back):
         for name, numbers in (("terms", terms(recipe)), ("losses", losses(recipe))):
             print(recipe.__name__, name, ", ".join(f"{number:.9g}" for number in numbers), flush=True)
 

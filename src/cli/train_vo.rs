@@ -34,13 +34,21 @@ pub(crate) struct TrainVoArgs {
     /// Weight of the agreement between depths of neighbouring images, instead of the recipe's; above 0, each image is a target
     #[arg(long, value_name = "WEIGHT", value_parser = weight)]
     pub(crate) consistency: Option<f32>,
+    /// Weight of the agreement between where pixels go from image to image and whence they come back, in pixels; above 0, each
+    /// image is a target
+    #[arg(long, value_name = "WEIGHT", value_parser = weight)]
+    pub(crate) forward_backward: Option<f32>,
+    /// Weight of everything being explained, for masks of what motions explain; needs --networks sfmlearner, whose paper has
+    /// 0.2, which is 0.1 here
+    #[arg(long, value_name = "WEIGHT", value_parser = weight)]
+    pub(crate) explainability: Option<f32>,
     /// Weight of the agreement with what the odometry finds in the videos, motions and points; 0 learns from the
     /// looks of images alone, as published
     #[arg(long, value_name = "WEIGHT", value_parser = weight, default_value_t = 0.1)]
     pub(crate) guidance: f32,
     /// Learn the pose network alone, from the motions that the odometry finds, several times as fast; cameras are turned at random, so
     /// that straight flights teach turns as well
-    #[arg(long, conflicts_with_all = ["recipe", "ssim", "smoothness", "consistency", "scales", "learn_focal", "backbone_from"])]
+    #[arg(long, conflicts_with_all = ["recipe", "ssim", "smoothness", "consistency", "forward_backward", "explainability", "scales", "learn_focal", "backbone_from"])]
     pub(crate) motion_only: bool,
     /// Outputs that are learnt from, each of half the size of the one before, instead of the recipe's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=4))]
@@ -61,7 +69,10 @@ pub(crate) struct TrainVoArgs {
     /// Their height, a multiple of 32
     #[arg(long, value_name = "PIXELS", default_value_t = 128, value_parser = multiple_of_32)]
     pub(crate) height: usize,
-    /// Channels of the depth network's backbone, a MobileNetV2, as a share of the published ones
+    /// Which networks learn
+    #[arg(long, value_enum, default_value_t = NetworksArg::Light)]
+    pub(crate) networks: NetworksArg,
+    /// Channels of the light depth network's backbone, a MobileNetV2, as a share of the published ones
     #[arg(long, value_name = "SHARE", default_value_t = 1.0)]
     pub(crate) channels: f32,
     /// Begin with the backbone of a network in a TensorFlow Lite file, trained on other images, instead of at random
@@ -85,6 +96,15 @@ pub(crate) struct TrainVoArgs {
     /// Chooses the first weights and everything that is drawn
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+/// Networks for depth and motion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum NetworksArg {
+    /// For small processors: MobileNetV2 with a decoder, and a pose network of two images
+    Light,
+    /// DispNet and PoseExpNet of Zhou et al., CVPR 2017: 32 million parameters, several times as slow
+    Sfmlearner,
 }
 
 /// Published combinations of losses.

@@ -13,10 +13,10 @@ use std::sync::Arc;
 use anyhow::{Context, ensure};
 use nn::train::{cpu, tflite};
 use serde::Serialize;
-use vo::networks::{LightDepth, LightPose};
+use vo::networks::{DepthArchitecture, DispNet, LightDepth, LightPose, PoseArchitecture, PoseExpNet};
 use vo::train::{Augmentation, Clip, Recipe, TrainConfig, Trainer};
 
-use crate::cli::{RecipeArg, TrainVoArgs};
+use crate::cli::{NetworksArg, RecipeArg, TrainVoArgs};
 use crate::commands::replace_file;
 use crate::commands::training::{CHECKPOINT, CONFIGURATION};
 use crate::logging::say;
@@ -31,8 +31,14 @@ pub(super) fn train_vo(args: &TrainVoArgs) -> anyhow::Result<ExitCode> {
         !args.motion_only || args.guidance > 0.0,
         "expected a --guidance above 0, from which --motion-only learns"
     );
+    let is_light = args.networks == NetworksArg::Light;
+    ensure!(
+        is_light || args.backbone_from.is_none(),
+        "expected --networks light for --backbone-from: DispNet has no MobileNetV2 in it"
+    );
     let config = config(args);
-    let clips: Arc<[Clip]> = sources::clips(&args.data, args)?.into();
+    let lessons = sources::lessons(&args.data, args)?;
+    let clips: Arc<[Clip]> = lessons.into_iter().map(|lesson| lesson.clip).collect();
     let snippets: usize = clips.iter().map(|clip| clip.snippets.len()).sum();
     say(&format!("{snippets} snippets of three frames from {} sources to learn from", clips.len()));
     let validation = Validation::new(args)?;
@@ -75,9 +81,20 @@ impl<'a> ClipSetting<'a> {
 }
 
 fn config(args: &TrainVoArgs) -> TrainConfig {
+    let (depth, pose, pose_unit) = match args.networks {
+        NetworksArg::Light => (
+            DepthArchitecture::Light(LightDepth { width: args.channels }),
+            PoseArchitecture::Light(LightPose),
+            0.05,
+        ),
+        // The unit is the published one, too.
+        NetworksArg::Sfmlearner => {
+            (DepthArchitecture::DispNet(DispNet), PoseArchitecture::PoseExpNet(PoseExpNet), 0.01)
+        }
+    };
     TrainConfig {
-        depth: LightDepth { width: args.channels },
-        pose: LightPose,
+        depth,
+        pose,
         size: [args.height, args.width],
         batch: args.batch,
         steps: args.steps,
@@ -85,13 +102,15 @@ fn config(args: &TrainVoArgs) -> TrainConfig {
         warm_up: (args.steps / 20).min(200),
         average_decay: 0.998,
         seed: args.seed,
-        augmentation: Augmentation {
-            turn: if args.motion_only { SPREAD_OF_TURNS } else { 0.0 },
-            ..Augmentation::default()
+        augmentation: match args.motion_only {
+            // A pose network does not know where the centre of a piece lies, and so which way a flow of pixels leads: without
+            // a depth that learns along, pieces would only blur what it says of directions.
+            true => Augmentation { turn: SPREAD_OF_TURNS, scale: 1.0, ..Augmentation::default() },
+            false => Augmentation::default(),
         },
         recipe: recipe(args),
         inverse_depths: [0.01, 10.0],
-        pose_unit: 0.05,
+        pose_unit,
         learns_focal: args.learn_focal,
     }
 }
@@ -106,6 +125,8 @@ fn recipe(args: &TrainVoArgs) -> Recipe {
         ssim_share: args.ssim.unwrap_or(recipe.ssim_share),
         smoothness_weight: args.smoothness.unwrap_or(recipe.smoothness_weight),
         consistency_weight: args.consistency.unwrap_or(recipe.consistency_weight),
+        forward_backward_weight: args.forward_backward.unwrap_or(recipe.forward_backward_weight),
+        explainability_weight: args.explainability.unwrap_or(recipe.explainability_weight),
         guidance_weight: args.guidance,
         scales: match args.motion_only {
             true => 0,

@@ -21,10 +21,15 @@ fn from_a_flight_to_networks_that_are_measured() {
         .expect_code(0)
         .stderr;
     assert!(said.contains("7 snippets of three frames from 1 sources"), "{said}");
-    assert!(said.contains("true depth of 9 images") && said.contains("step 4: flight: loss 0."), "{said}");
+    assert!(
+        said.contains("true depth of 9 images")
+            && said.contains("step 4: flight: loss 0.")
+            && said.contains("5-frame ATE 0."),
+        "{said}"
+    );
     let curves = lab.read("trained/curves.csv");
     assert_eq!(curves.lines().count(), 1 + 4);
-    assert!(curves.contains("waited_seconds,loss flight,abs_rel flight\n"), "{curves}");
+    assert!(curves.contains("waited_seconds,loss flight,abs_rel flight,ate_5_frames flight\n"), "{curves}");
     let page = lab.read("trained/report.html");
     assert!(page.contains("Relative error of depth") && page.contains("from what the one before it saw"));
     for part in ["depth", "pose"] {
@@ -57,6 +62,20 @@ fn a_training_that_is_done_goes_on_to_its_end_and_another_is_refused() {
     assert_eq!(lab.read("trained/curves.csv"), before);
     let other = lab.kestrel(&format!("{command} --resume --seed 2")).expect_code(1).stderr;
     assert!(other.contains("expected the configuration of"), "{other}");
+}
+
+#[test]
+fn losses_that_a_network_can_not_have_are_refused() {
+    let lab = lab();
+    for (options, said) in [
+        ("--explainability 0.1", "expected PoseExpNet"),
+        ("--networks sfmlearner --backbone-from none.tflite", "expected --networks light"),
+    ] {
+        let error =
+            lab.kestrel(&format!("{COMMAND} --data flight --out trained {options}")).expect_code(1).stderr;
+        assert!(error.contains(said), "{options}: {error}");
+        assert!(!lab.path("trained").exists(), "{options} leaves nothing");
+    }
 }
 
 #[test]

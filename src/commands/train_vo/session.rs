@@ -23,7 +23,8 @@ const POSE: [&str; 2] = ["pose.onnx", "pose-int8.onnx"];
 /// What a training that broke off saw last.
 const LAST_SEEN: &str = "last-batch.jpg";
 /// Names of the losses in the curves.
-const LOSSES: [&str; 4] = ["photometric_loss", "smoothness_loss", "consistency_loss", "guidance_loss"];
+const LOSSES: [&str; 5] =
+    ["photometric_loss", "smoothness_loss", "consistency_loss", "explainability_loss", "guidance_loss"];
 /// Batches that show what the values of a network range over.
 const CALIBRATION: usize = 24;
 
@@ -84,8 +85,8 @@ impl<'a> Session<'a> {
         let (step, time, waited) = (self.trainer.steps_taken(), start.elapsed(), loader.waited - waited);
         let is_due = step.is_multiple_of(self.args.validate_every) || self.trainer.is_done();
         let figures = if is_due && self.validation.is_possible() { self.validate()? } else { Vec::new() };
-        let Losses { photometric, smoothness, consistency, guidance } = losses;
-        let of_step = vec![photometric, smoothness, consistency, guidance];
+        let Losses { photometric, smoothness, consistency, explainability, guidance } = losses;
+        let of_step = vec![photometric, smoothness, consistency, explainability, guidance];
         self.curves.write(&Row { step, losses: of_step, learning_rate, time, waited, figures })?;
         Ok((step, losses.sum()))
     }
@@ -145,6 +146,7 @@ impl<'a> Session<'a> {
 
     /// Writes what was learnt on bytes.
     fn quantize(&self) -> anyhow::Result<()> {
+        let pose_images = self.trainer.pose_images();
         for ([float, bytes], is_pose) in [(DEPTH, false), (POSE, true)] {
             if self.args.motion_only && !is_pose {
                 continue;
@@ -154,8 +156,12 @@ impl<'a> Session<'a> {
             let mut quantizer = Quantizer::new(&file)?;
             for step in 0..CALIBRATION {
                 let batch = BatchMaker { batch: 1, ..self.batches.clone() }.make(step);
-                let [first, second, _] = batch.inputs;
-                let input = if is_pose { [first, second].concat() } else { second };
+                let input = match is_pose {
+                    true => {
+                        pose_images.order().iter().flat_map(|&place| batch.inputs[place].clone()).collect()
+                    }
+                    false => batch.inputs[1].clone(),
+                };
                 quantizer.observe(&[input])?;
             }
             let quantized = quantizer.finish(&QuantizeOptions::default())?;

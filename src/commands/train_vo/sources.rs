@@ -5,23 +5,31 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 use datasets::{Dataset, DatasetError, SourceSpec, Undistorted, Window, WindowSpec, open};
+use geometry::Trajectory;
 use vo::train::{Clip, ClipOptions};
 
 use crate::cli::TrainVoArgs;
 use crate::logging::say;
 use crate::progress::FrameProgress;
 
+/// A source that teaches.
+pub(super) struct Lesson {
+    pub(super) clip: Clip,
+    /// Where its camera truly was, where it says so.
+    pub(super) truth: Option<Trajectory>,
+}
+
 /// The clips of all `paths`, in the size that networks see. A source that teaches nothing is named and left out.
 ///
 /// # Errors
 /// Where a source can't be opened, or none teaches anything.
-pub(super) fn clips(paths: &[String], args: &TrainVoArgs) -> anyhow::Result<Vec<Clip>> {
+pub(super) fn lessons(paths: &[String], args: &TrainVoArgs) -> anyhow::Result<Vec<Lesson>> {
     let options = ClipOptions {
         step: args.window.stride,
         is_guided: args.guidance > 0.0,
         is_examined: args.only_usable,
     };
-    let mut clips = Vec::new();
+    let mut lessons = Vec::new();
     let mut last = None;
     for path in paths.iter().flat_map(|path| sequences(path)) {
         let mut source = source(&path, args).with_context(|| path.clone())?;
@@ -42,7 +50,8 @@ pub(super) fn clips(paths: &[String], args: &TrainVoArgs) -> anyhow::Result<Vec<
                 say(&format!(
                     "{path}: {frames} frames{guided}, {snippets} snippets; {still} still, {unread} unread"
                 ));
-                clips.push(clip);
+                let truth = source.ground_truth().and_then(|truth| truth.trajectory.clone());
+                lessons.push(Lesson { clip, truth });
             }
             Err(error) => {
                 say(&format!("{path}: not learnt from: {error}"));
@@ -51,8 +60,8 @@ pub(super) fn clips(paths: &[String], args: &TrainVoArgs) -> anyhow::Result<Vec<
         }
     }
     match last {
-        Some(error) if clips.is_empty() => Err(error.into()),
-        _ => Ok(clips),
+        Some(error) if lessons.is_empty() => Err(error.into()),
+        _ => Ok(lessons),
     }
 }
 

@@ -5,18 +5,24 @@ use std::path::Path;
 
 use anyhow::Context;
 use datasets::depth::{DepthFormat, DepthSample, depth_samples};
+use eval::OdometryProtocol;
 use eval::depth::{DepthCrop, DepthPairs, DepthProtocol, DepthReport, DepthScaling};
+use geometry::Trajectory;
 use nn::kernels::Kernel;
-use vo::DepthNetwork;
 use vo::train::{Batch, Clip, Losses, Trainer};
+use vo::{DepthNetwork, NetworkOdometry, PoseNetwork};
 
-use super::sources;
+use super::sources::{self, Lesson};
 use crate::cli::TrainVoArgs;
 use crate::logging::say;
 
 /// Snippets of each source that are measured on, and images with true depth, evenly spread.
 const SNIPPETS: usize = 24;
 const IMAGES: usize = 40;
+/// Frames of each source, from the first on, whose motions are measured.
+const POSES: usize = 100;
+/// Names of the figures of each source.
+const FIGURES: [&str; 3] = ["loss", "abs_rel", "ate_5_frames"];
 
 /// What is measured on.
 pub(super) struct Validation {
@@ -27,15 +33,24 @@ pub(super) struct Validation {
 /// One source.
 struct HeldOut {
     name: String,
-    clips: Vec<Clip>,
+    lessons: Vec<Lesson>,
     /// Images whose true depth lies with it.
     truth: Option<(DepthFormat, Vec<DepthSample>)>,
 }
 
 /// What was measured.
 pub(super) struct Validated {
-    /// By the name of each source: the loss, and the relative error of depth.
-    sources: Vec<(String, Option<f32>, Option<f64>)>,
+    sources: Vec<Measured>,
+}
+
+/// What was measured on one source.
+struct Measured {
+    name: String,
+    loss: Option<f32>,
+    /// The relative error of depth.
+    abs_rel: Option<f64>,
+    /// SfMLearner's error of motions over five frames, in metres.
+    ate_5_frames: Option<f64>,
 }
 
 impl Validation {
@@ -43,9 +58,9 @@ impl Validation {
     pub(super) fn new(args: &TrainVoArgs) -> anyhow::Result<Self> {
         let held_out = |path: &String| {
             let truth = truth(Path::new(path));
-            let clips = sources::clips(std::slice::from_ref(path), args);
-            let clips = match (clips, &truth) {
-                (Ok(clips), _) => clips,
+            let lessons = sources::lessons(std::slice::from_ref(path), args);
+            let lessons = match (lessons, &truth) {
+                (Ok(lessons), _) => lessons,
                 // Single images with true depth are no clip.
                 (Err(_), Some(_)) => Vec::new(),
                 (Err(error), None) => return Err(error),
@@ -54,7 +69,7 @@ impl Validation {
             if let Some((_, samples)) = &truth {
                 say(&format!("{path}: true depth of {} images", samples.len()));
             }
-            Ok(HeldOut { name, clips, truth })
+            Ok(HeldOut { name, lessons, truth })
         };
         let sources = args.validation.iter().map(held_out).collect::<anyhow::Result<_>>()?;
         Ok(Self { sources, learns_depth: !args.motion_only })
@@ -67,19 +82,24 @@ impl Validation {
 
     /// What [`Validated::figures`] are of.
     pub(super) fn figure_names(&self) -> Vec<String> {
-        let names = |source: &HeldOut| ["loss", "abs_rel"].map(|figure| format!("{figure} {}", source.name));
+        let names = |source: &HeldOut| FIGURES.map(|figure| format!("{figure} {}", source.name));
         self.sources.iter().flat_map(names).collect()
     }
 
     /// Measures the averaged networks of `trainer`.
     pub(super) fn run(&self, trainer: &Trainer) -> anyhow::Result<Validated> {
-        let onnx = trainer.depth_onnx()?;
+        let [depth, pose] = [trainer.depth_onnx()?, trainer.pose_onnx()?];
         let measure = |source: &HeldOut| {
             let truth = source.truth.as_ref().filter(|_| self.learns_depth);
             let abs_rel = truth.map(|(format, samples)| {
-                abs_rel(&onnx, *format, samples).with_context(|| source.name.clone())
+                abs_rel(&depth, *format, samples).with_context(|| source.name.clone())
             });
-            Ok((source.name.clone(), source.loss(trainer)?, abs_rel.transpose()?))
+            Ok(Measured {
+                name: source.name.clone(),
+                loss: source.loss(trainer)?,
+                abs_rel: abs_rel.transpose()?,
+                ate_5_frames: source.ate_5_frames(&pose)?,
+            })
         };
         Ok(Validated { sources: self.sources.iter().map(measure).collect::<anyhow::Result<_>>()? })
     }
@@ -90,16 +110,38 @@ impl Validation {
             let batches = trainer.batches([clip.clone()].into());
             (clip.name.clone(), batches.unchanged(&[clip.snippets.len() / 2]))
         };
-        self.sources.iter().flat_map(|source| &source.clips).map(sample).collect()
+        let clips = self.sources.iter().flat_map(HeldOut::clips);
+        clips.map(sample).collect()
     }
 }
 
 impl HeldOut {
+    fn clips(&self) -> impl Iterator<Item = &Clip> {
+        self.lessons.iter().map(|lesson| &lesson.clip)
+    }
+
+    /// The mean error over five frames of the pose network `onnx`, over all with a true trajectory.
+    fn ate_5_frames(&self, onnx: &[u8]) -> anyhow::Result<Option<f64>> {
+        let mut errors = Vec::new();
+        for Lesson { clip, truth } in &self.lessons {
+            let Some(truth) = truth else { continue };
+            let mut odometry = NetworkOdometry::new(PoseNetwork::read(onnx, Kernel::best())?);
+            let mut seen = Trajectory::new();
+            for place in 0..clip.frames.len().min(POSES) {
+                let frame = clip.frame(place);
+                seen.push(frame.stamp, odometry.register_frame(&frame)?)?;
+            }
+            let report = eval::evaluate(truth, &seen, &OdometryProtocol::default())?;
+            errors.extend(report.ate_5_frames.map(|five| five.mean_m));
+        }
+        Ok((!errors.is_empty()).then(|| errors.iter().sum::<f64>() / errors.len() as f64))
+    }
+
     /// The mean loss over the clips.
     fn loss(&self, trainer: &Trainer) -> anyhow::Result<Option<f32>> {
         let mut evaluator = trainer.averaged()?;
         let mut sums = Vec::new();
-        for clip in &self.clips {
+        for clip in self.clips() {
             let batches = trainer.batches([clip.clone()].into());
             let chosen = evenly(clip.snippets.len(), SNIPPETS);
             let losses =
@@ -152,16 +194,21 @@ fn abs_rel(onnx: &[u8], format: DepthFormat, samples: &[DepthSample]) -> anyhow:
 impl Validated {
     /// In the order of [`Validation::figure_names`].
     pub(super) fn figures(&self) -> Vec<Option<f64>> {
-        self.sources.iter().flat_map(|(_, loss, abs_rel)| [loss.map(f64::from), *abs_rel]).collect()
+        let figures = |source: &Measured| {
+            let Measured { loss, abs_rel, ate_5_frames, .. } = *source;
+            [loss.map(f64::from), abs_rel, ate_5_frames]
+        };
+        self.sources.iter().flat_map(figures).collect()
     }
 }
 
 impl fmt::Display for Validated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (index, (name, loss, abs_rel)) in self.sources.iter().enumerate() {
+        for (index, Measured { name, loss, abs_rel, ate_5_frames }) in self.sources.iter().enumerate() {
             let loss = loss.map_or(String::new(), |loss| format!(" loss {loss:.4}"));
             let abs_rel = abs_rel.map_or(String::new(), |error| format!(" abs rel {error:.3}"));
-            write!(f, "{}{name}:{loss}{abs_rel}", if index > 0 { "; " } else { "" })?;
+            let ate = ate_5_frames.map_or(String::new(), |error| format!(" 5-frame ATE {error:.4} m"));
+            write!(f, "{}{name}:{loss}{abs_rel}{ate}", if index > 0 { "; " } else { "" })?;
         }
         Ok(())
     }

@@ -4,6 +4,6 @@ mod description;
 mod network;
 mod odometry;
 
-pub use description::PoseDescription;
+pub use description::{PoseDescription, PoseImages, RotationForm};
 pub use network::PoseNetwork;
 pub use odometry::NetworkOdometry;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use geometry::{Frame, Se3};
-use nalgebra::{UnitQuaternion, Vector3};
+use nalgebra::Vector3;
 use nn::kernels::Kernel;
 use nn::preprocess::{Picture, Preprocessing};
 use nn::{Network, Port};
@@ -12,7 +12,7 @@ use nn::{Network, Port};
 use super::PoseDescription;
 use crate::error::VoError;
 
-/// A network that sees the motion between two frames, with what its file says of its outputs.
+/// A network that sees the motion between frames, with what its file says of its inputs and outputs.
 #[derive(Debug)]
 pub struct PoseNetwork {
     network: Network,
@@ -37,16 +37,17 @@ impl PoseNetwork {
     ///
     /// # Errors
     /// [`VoError::Network`] where they are no network that runs here, [`VoError::Description`] where they don't describe
-    /// a pose network, or it does not take two pictures and put out a translation and a rotation.
+    /// a pose network, or it does not take the pictures that they say and put out a translation and a rotation.
     pub fn read(bytes: &[u8], kernel: Kernel) -> Result<Self, VoError> {
         let description = PoseDescription::of_file(bytes)?;
         let network = Network::read(bytes, kernel)?;
         let inputs: Vec<Port> = network.inputs().cloned().collect();
         let preprocessing = Preprocessing::of_file(bytes, &inputs)?;
         let pictures = preprocessing.pictures(&inputs)?;
-        if pictures != 2 {
-            let found = format!("one of {pictures}");
-            return Err(VoError::Description { expected: "a pose network of two pictures", found });
+        let wanted = description.images.order().len();
+        if pictures != wanted {
+            let expected = "a pose network of as many pictures as kestrel.pose says";
+            return Err(VoError::Description { expected, found: format!("{wanted} said, {pictures} taken") });
         }
         let outputs = [output(&network, "translation")?, output(&network, "rotation")?];
         Ok(Self { network, inputs, preprocessing, description, outputs })
@@ -65,23 +66,33 @@ impl PoseNetwork {
         &self.network
     }
 
-    /// The motion `current_from_previous` between two frames of one camera, which are stretched to the network's input:
-    /// its translation is in the unit of the depth network that learnt with it.
+    /// What its file says of it.
+    pub fn description(&self) -> PoseDescription {
+        self.description
+    }
+
+    /// The motion from the last but one to the last of three frames in a row of one camera, `last_from_middle`, which are
+    /// stretched to the network's input: its translation is in the unit of the depth network that learnt with it. A network
+    /// of two images does not look at the first.
     ///
     /// # Errors
     /// [`VoError::Network`] where a node in float fails.
-    pub fn predict(&mut self, previous: &Frame, current: &Frame) -> Result<Se3, VoError> {
-        let colors = [previous, current].map(crate::depth::colors);
-        let pictures = [(previous, &colors[0]), (current, &colors[1])]
-            .map(|(frame, rgb)| Picture::new(frame.size().0, frame.size().1, rgb));
-        let [previous, current] = pictures;
-        let inputs = self.preprocessing.inputs(&self.inputs, &[previous?, current?]);
+    pub fn predict(&mut self, frames: [&Frame; 3]) -> Result<Se3, VoError> {
+        let order = self.description.images.order();
+        let colors: Vec<_> = order.iter().map(|&place| crate::depth::colors(frames[place])).collect();
+        let picture = |(&place, rgb): (&usize, _)| {
+            let (width, height) = frames[place].size();
+            Picture::new(width, height, rgb)
+        };
+        let pictures = order.iter().zip(colors.iter().map(|rgb| &**rgb)).map(picture);
+        let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
+        let inputs = self.preprocessing.inputs(&self.inputs, &pictures);
         for (index, values) in inputs.iter().enumerate() {
             self.network.input(index).copy_from_slice(values);
         }
         self.network.run()?;
         let [translation, rotation] = self.outputs.map(|output| self.mean(output));
-        Ok(Se3::new(UnitQuaternion::from_scaled_axis(rotation), translation))
+        Ok(Se3::new(self.description.rotation.rotation(rotation), translation))
     }
 
     /// The mean of an output over its rows and columns, in the network's unit.

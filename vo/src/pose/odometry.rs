@@ -10,8 +10,9 @@ use crate::error::VoError;
 #[derive(Debug)]
 pub struct NetworkOdometry {
     network: PoseNetwork,
-    /// The frame before, and where its camera was.
-    last: Option<(Frame, Se3)>,
+    /// The two frames before, the earlier one first (at the beginning one frame twice), and where the camera of the later one
+    /// was.
+    last: Option<([Frame; 2], Se3)>,
 }
 
 impl NetworkOdometry {
@@ -26,13 +27,13 @@ impl NetworkOdometry {
     /// # Errors
     /// [`VoError::Network`] where a node in float fails.
     pub fn register_frame(&mut self, frame: &Frame) -> Result<Se3, VoError> {
-        let world_from_camera = match &self.last {
-            Some((before, world_from_before)) => {
-                *world_from_before * self.network.predict(before, frame)?.inverse()
-            }
-            None => Se3::identity(),
+        let Some(([earlier, before], world_from_before)) = &self.last else {
+            self.last = Some(([frame.clone(), frame.clone()], Se3::identity()));
+            return Ok(Se3::identity());
         };
-        self.last = Some((frame.clone(), world_from_camera));
+        let camera_from_before = self.network.predict([earlier, before, frame])?;
+        let world_from_camera = *world_from_before * camera_from_before.inverse();
+        self.last = Some(([before.clone(), frame.clone()], world_from_camera));
         Ok(world_from_camera)
     }
 }

@@ -1,7 +1,9 @@
 //! Frames of one camera, as small as they are learnt from.
 
+use std::sync::Arc;
+
 use datasets::{Dataset, DatasetError};
-use geometry::{CameraError, Frame, PinholeCamera, Timestamp};
+use geometry::{CameraError, Frame, PinholeCamera, RgbImage, Timestamp};
 use nn::preprocess::{Picture, Preprocessing};
 use nn::{NnError, Port};
 use thiserror::Error;
@@ -168,6 +170,21 @@ impl Clip {
             .filter_map(move |middle| Some([place(middle - step)?, place(middle)?, place(middle + step)?]))
     }
 
+    /// The frame at `place` of [`Clip::frames`] as it is learnt from.
+    pub fn frame(&self, place: usize) -> Frame {
+        let (width, height) = (self.camera.width(), self.camera.height());
+        let ClipFrame { number, stamp, planes, .. } = &self.frames[place];
+        let pixel = |x: usize, y: usize| [0, 1, 2].map(|plane| planes[(plane * height + y) * width + x]);
+        let rgb = RgbImage::from_fn(width, height, pixel);
+        Frame {
+            stamp: *stamp,
+            seq: *number as u64,
+            gray: Arc::new(rgb.to_gray()),
+            rgb: Some(Arc::new(rgb)),
+            camera: Arc::new(self.camera.clone()),
+        }
+    }
+
     fn push(
         &mut self,
         frame: &Frame,
@@ -227,8 +244,6 @@ fn difference(a: &[u8], b: &[u8]) -> f32 {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use datasets::SourceInfo;
     use datasets::world::{Effects, World, WorldConfig};
     use geometry::{GrayImage, Timestamp};

@@ -1,10 +1,11 @@
 //! What photometric training makes small, one function for each term. All tensors are `[batch, channels, height, width]`,
 //! images between 0 and 1.
 
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, activation};
 use serde::{Deserialize, Serialize};
 
-use super::fused;
+use super::plain::{Projected, projected};
+use super::{fused, plain};
 
 /// What is seen beyond the border of an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,7 +40,10 @@ pub fn view_synthesis(
     padding: Padding,
 ) -> Synthesised {
     let channels = source.dims()[1];
-    let all = fused::synthesise(source, inverse_depth, source_from_target, camera, padding);
+    let all = match is_processor(&source) {
+        true => fused::synthesise(source, inverse_depth, source_from_target, camera, padding),
+        false => plain::synthesise(source, &inverse_depth, &source_from_target, &camera, padding),
+    };
     let part = |first: usize, count: usize| all.clone().narrow(1, first, count);
     Synthesised { image: part(0, channels), depth: part(channels, 1), is_seen: part(channels + 1, 1) }
 }
@@ -47,7 +51,12 @@ pub fn view_synthesis(
 /// `clamp((1 - SSIM(x, y)) / 2, 0, 1)` over windows of 3x3, each channel by itself (Wang et al., 2004; in this form Godard
 /// et al., CVPR 2017). No gradient reaches `y`.
 pub fn dissimilarity(x: Tensor<4>, y: Tensor<4>) -> Tensor<4> {
-    fused::dissimilarity(x, y)
+    if is_processor(&x) { fused::dissimilarity(x, y) } else { plain::dissimilarity(x, y) }
+}
+
+/// Whether a tensor is where [`fused`] has operations of its own.
+fn is_processor(tensor: &Tensor<4>) -> bool {
+    tensor.device() == Device::flex()
 }
 
 /// `share * (1 - SSIM) / 2 + (1 - share) |x - y|`, mean over the channels: one channel (Godard et al., ICCV 2019, equation
@@ -100,6 +109,45 @@ pub fn geometric_inconsistency(a: Tensor<4>, b: Tensor<4>) -> Tensor<4> {
     ((a.clone() - b.clone()).abs() / (a + b).clamp_min(1e-6)).clamp(0.0, 1.0)
 }
 
+/// How much of each pixel a motion explains, `[batch, 1, height, width]` between 0 and 1, by the logits `[batch, 2, height,
+/// width]` of "not" and "explained" (Zhou et al., CVPR 2017, section 3.3: a softmax).
+pub fn explainability(logits: &Tensor<4>) -> Tensor<4> {
+    activation::sigmoid(odds(logits))
+}
+
+/// The mean of `-ln E` of the explainability `E` by these logits: the cross-entropy with everything being explained, without
+/// which nothing would be (Zhou et al., CVPR 2017, section 3.3).
+pub fn explainability_error(logits: &Tensor<4>) -> Tensor<1> {
+    -activation::log_sigmoid(odds(logits)).mean()
+}
+
+/// The logarithm of the odds of the second channel against the first.
+fn odds(logits: &Tensor<4>) -> Tensor<4> {
+    logits.clone().narrow(1, 1, 1) - logits.clone().narrow(1, 0, 1)
+}
+
+/// By how far each pixel of the target moves to where the source sees it, `p' - p` with `p' ~ K T D(p) K^-1 p`: `[batch, 2,
+/// height, width]`, x and y in pixels (Yin and Shi, GeoNet, CVPR 2018, equation 1). The rest is as in [`view_synthesis`].
+pub fn rigid_flow(
+    inverse_depth: &Tensor<4>,
+    source_from_target: &Tensor<2>,
+    camera: &Tensor<2>,
+) -> Tensor<4> {
+    let Projected { from: [x, y], to: [to_x, to_y], .. } =
+        projected(inverse_depth, source_from_target, camera);
+    Tensor::cat(vec![to_x - x, to_y - y], 1)
+}
+
+/// The mean over both axes of `|f(p) + b(p')|` in pixels, of the flow `forward` and of what flows back from where it leads; 0
+/// where the length of that is above 3 pixels and above a twentieth of the flow's, because something else is seen there
+/// (Yin and Shi, GeoNet, CVPR 2018, equations 6 and 7).
+pub fn forward_backward_error(forward: &Tensor<4>, backward: &Tensor<4>) -> Tensor<4> {
+    let off = forward.clone() + backward.clone();
+    let squared_length = |of: &Tensor<4>| of.clone().detach().square().sum_dim(1);
+    let most = (squared_length(forward) * 0.05_f32.powi(2)).clamp_min(3.0_f32.powi(2));
+    off.clone().abs().mean_dim(1) * squared_length(&off).lower(most).float()
+}
+
 /// The mean of `|ln a - ln b|` of inverse depths `a` where `b` is known, that is, not 0.
 pub fn sparse_depth_error(predicted: Tensor<4>, known: Tensor<4>) -> Tensor<1> {
     let mask = known.clone().greater_elem(0.0).float();
@@ -107,14 +155,29 @@ pub fn sparse_depth_error(predicted: Tensor<4>, known: Tensor<4>) -> Tensor<1> {
     masked_mean((predicted.log() - known.log()).abs(), mask)
 }
 
-/// What motions differ by that is neither little nor much: a tenth of the median depth, or of a radian.
-const MOTION_UNIT: f32 = 0.1;
+/// What rotation matrices differ by that is neither little nor much.
+const ROTATION_UNIT: f32 = 0.03;
+/// What translations differ by that is neither little nor much: this much of the median depth, and this share of their
+/// length. A camera that hardly moves is to be told from one that stands still, and one that is fast may be seen a little
+/// shorter.
+const TRANSLATION_UNIT: [f32; 2] = [0.01, 0.3];
 
-/// The sum of `sqrt(1 + (a - b)^2 / u^2) - 1` over the entries of motions `[batch, 12]`, as `[batch, 1]`, with `u` a tenth: the square of what
+/// The sum of `sqrt(1 + (a - b)^2 / u^2) - 1` over the entries of motions `[batch, 12]`, as `[batch, 1]`: the square of what
 /// is small, because most motions hardly turn and an absolute difference would be content with none that does; no more
-/// than in proportion for what is large, because odometry errs too.
+/// than in proportion for what is large, because odometry errs too. The unit `u` is 0.03 for rotations, and 0.01 and 0.3 of the
+/// known length for translations.
 pub fn motion_error(predicted: &Tensor<2>, known: &Tensor<2>) -> Tensor<2> {
-    let squared = ((predicted.clone() - known.clone()) / MOTION_UNIT).square();
+    let translation = |motion: &Tensor<2>| {
+        Tensor::cat([3, 7, 11].map(|entry| motion.clone().narrow(1, entry, 1)).into(), 1)
+    };
+    let rotation =
+        |motion: &Tensor<2>| Tensor::cat([0, 4, 8].map(|entry| motion.clone().narrow(1, entry, 3)).into(), 1);
+    let [least, share] = TRANSLATION_UNIT;
+    let moved = translation(known);
+    let length = moved.clone().square().sum_dim(1).sqrt();
+    let off = (translation(predicted) - moved) / (length * share + least);
+    let turned = (rotation(predicted) - rotation(known)) / ROTATION_UNIT;
+    let squared = Tensor::cat(vec![off, turned], 1).square();
     // The same without the difference of two numbers near 1.
     (squared.clone() / ((squared + 1.0).sqrt() + 1.0)).sum_dim(1)
 }

@@ -9,6 +9,7 @@ mod clip;
 mod fused;
 pub mod losses;
 pub mod objective;
+mod plain;
 mod recipe;
 pub mod rigid;
 mod sight;

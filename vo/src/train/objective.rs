@@ -5,9 +5,9 @@ use burn::tensor::module::{avg_pool2d, interpolate};
 use burn::tensor::ops::{AvgPoolOptions, InterpolateMode, InterpolateOptions};
 
 use super::losses::{
-    Synthesised, auto_mask, edge_aware_smoothness, geometric_inconsistency, masked_mean, mean_normalised,
-    minimum_reprojection, motion_error, photometric_error, second_order_smoothness, sparse_depth_error,
-    view_synthesis,
+    Synthesised, auto_mask, edge_aware_smoothness, explainability, explainability_error,
+    forward_backward_error, geometric_inconsistency, masked_mean, mean_normalised, minimum_reprojection,
+    motion_error, photometric_error, rigid_flow, second_order_smoothness, sparse_depth_error, view_synthesis,
 };
 use super::recipe::{Recipe, Smoothness};
 use super::rigid;
@@ -42,6 +42,9 @@ pub struct Predictions {
     pub inverse_depths: [Option<Vec<Tensor<4>>>; 3],
     /// The motions `second_from_first` and `third_from_second`, `[batch, 12]` (see [`rigid`]).
     pub motions: [Tensor<2>; 2],
+    /// For each scale, the finest first, what the motions from the middle image to the first and to the last explain: logits
+    /// `[batch, 2, height, width]` ([`explainability`]); empty for a pose network without masks.
+    pub masks: Vec<[Tensor<4>; 2]>,
 }
 
 /// What makes up a loss; each has its weight in it already.
@@ -51,8 +54,10 @@ pub struct Terms {
     pub photometric: Tensor<1>,
     /// How rough depth is.
     pub smoothness: Tensor<1>,
-    /// How much depths of different images disagree.
+    /// How much depths of different images disagree, and flows between them.
     pub consistency: Tensor<1>,
+    /// How much is said not to be explained.
+    pub explainability: Tensor<1>,
     /// How far depths and motions are from those that odometry knows.
     pub guidance: Tensor<1>,
 }
@@ -63,7 +68,8 @@ const TIE: f32 = 1e-5;
 impl Terms {
     /// Their sum.
     pub fn sum(&self) -> Tensor<1> {
-        self.photometric.clone() + self.smoothness.clone() + self.consistency.clone() + self.guidance.clone()
+        let Self { photometric, smoothness, consistency, explainability, guidance } = self.clone();
+        photometric + smoothness + consistency + explainability + guidance
     }
 
     fn add(self, other: Self) -> Self {
@@ -71,6 +77,7 @@ impl Terms {
             photometric: self.photometric + other.photometric,
             smoothness: self.smoothness + other.smoothness,
             consistency: self.consistency + other.consistency,
+            explainability: self.explainability + other.explainability,
             guidance: self.guidance + other.guidance,
         }
     }
@@ -80,6 +87,7 @@ impl Terms {
             photometric: self.photometric * factor,
             smoothness: self.smoothness * factor,
             consistency: self.consistency * factor,
+            explainability: self.explainability * factor,
             guidance: self.guidance * factor,
         }
     }
@@ -88,7 +96,7 @@ impl Terms {
 impl Recipe {
     /// Which of three images are targets.
     pub fn targets(&self) -> &'static [usize] {
-        match self.consistency_weight > 0.0 {
+        match self.consistency_weight > 0.0 || self.forward_backward_weight > 0.0 {
             _ if self.scales == 0 => &[],
             true => &[0, 1, 2],
             false => &[1],
@@ -98,8 +106,8 @@ impl Recipe {
     /// How wrong `predictions` of `snippets` are: the mean over the targets, and over the scales.
     pub fn loss(&self, snippets: &Snippets, predictions: &Predictions) -> Terms {
         let zero = Tensor::zeros([1], &snippets.camera.device());
-        let [photometric, smoothness, consistency, guidance] = [(); 4].map(|()| zero.clone());
-        let mut sum = Terms { photometric, smoothness, consistency, guidance };
+        let [photometric, smoothness, consistency, explainability, guidance] = [(); 5].map(|()| zero.clone());
+        let mut sum = Terms { photometric, smoothness, consistency, explainability, guidance };
         let guide = snippets.guide.as_ref().filter(|_| self.guidance_weight > 0.0);
         let views = Views { recipe: self, snippets, predictions, guide };
         for scale in 0..self.scales {
@@ -138,14 +146,16 @@ impl Views<'_> {
             sources.map(|source| self.seen(target, source, scale, &image, &inverse_depth)).collect();
         let photometric = self.photometric(&seen);
         let zero = || Tensor::zeros([1], &image.device());
-        let consistency = match recipe.consistency_weight {
-            0.0 => zero(),
-            weight => {
-                let each = seen.iter().filter_map(|seen| seen.disagreement(weight));
-                let count = seen.len() as f32;
-                each.fold(zero(), |sum, one| sum + one / count)
-            }
+        let mean = |of: &dyn Fn(&Seen) -> Option<Tensor<1>>| {
+            let each = seen.iter().filter_map(of);
+            each.fold(zero(), |sum: Tensor<1>, one| sum + one / seen.len() as f32)
         };
+        let consistency = mean(&|seen| seen.disagreement(recipe.consistency_weight))
+            + mean(&|seen| seen.flowing_apart(recipe.forward_backward_weight));
+        let explainability = mean(&|seen| {
+            let error = explainability_error(seen.mask.as_ref()?);
+            Some(error * recipe.explainability_weight)
+        });
         let smoothness = match recipe.smoothness {
             Smoothness::SecondOrder => second_order_smoothness(&predicted),
             Smoothness::EdgeAware => {
@@ -160,7 +170,7 @@ impl Views<'_> {
             }
             None => zero(),
         };
-        Some(Terms { photometric, smoothness, consistency, guidance })
+        Some(Terms { photometric, smoothness, consistency, explainability, guidance })
     }
 
     fn inverse_depth(&self, image: usize, scale: usize) -> Option<Tensor<4>> {
@@ -215,21 +225,40 @@ impl Views<'_> {
             true => enlarged(inverse, image.dims()).recip(),
             false => inverse.recip(),
         });
-        let both = match &source_depth {
-            Some(depth) => Tensor::cat(vec![source_image.clone(), depth.clone()], 1),
-            None => source_image.clone(),
-        };
         let motion = self.motion(target, source);
+        // So is what flows back from there.
+        let flows = source_depth.as_ref().filter(|_| recipe.forward_backward_weight > 0.0).map(|depth| {
+            let back = rigid_flow(&depth.clone().recip(), &rigid::inverse(&motion), &camera);
+            (rigid_flow(inverse_depth, &motion, &camera), back)
+        });
+        let channels = [Some(&source_image), source_depth.as_ref(), flows.as_ref().map(|(_, back)| back)];
+        let all = Tensor::cat(channels.into_iter().flatten().cloned().collect(), 1);
         let Synthesised { image: all, depth, is_seen } =
-            view_synthesis(both, inverse_depth.clone(), motion, camera, recipe.padding);
+            view_synthesis(all, inverse_depth.clone(), motion, camera, recipe.padding);
         let inconsistency = source_depth.map(|_| {
             let sampled = all.clone().narrow(1, 3, 1);
             geometric_inconsistency(depth, sampled)
         });
-        let error = photometric_error(all.narrow(1, 0, 3), image.clone(), recipe.ssim_share);
+        let error = photometric_error(all.clone().narrow(1, 0, 3), image.clone(), recipe.ssim_share);
         let still =
             recipe.auto_mask.then(|| photometric_error(source_image, image.clone(), recipe.ssim_share));
-        Seen { error, still, is_seen, inconsistency }
+        let apart = flows.map(|(forward, _)| forward_backward_error(&forward, &all.narrow(1, 4, 2)));
+        let mask = self.mask(target, source, scale);
+        let error = match &mask {
+            Some(logits) => error * enlarged(explainability(logits), image.dims()),
+            None => error,
+        };
+        Seen { error, still, is_seen, inconsistency, apart, mask }
+    }
+
+    /// The logits of what the motion explains, where that is asked.
+    fn mask(&self, target: usize, source: usize, scale: usize) -> Option<Tensor<4>> {
+        let masks = self.predictions.masks.get(scale).filter(|_| self.recipe.explainability_weight > 0.0)?;
+        match (target, source) {
+            (1, 0) => Some(masks[0].clone()),
+            (1, 2) => Some(masks[1].clone()),
+            _ => None,
+        }
     }
 
     fn photometric(&self, seen: &[Seen]) -> Tensor<1> {
@@ -261,17 +290,26 @@ impl Views<'_> {
 
 /// A target from what one source saw.
 struct Seen {
+    /// How different it looks, as far as the motion is said to explain it.
     error: Tensor<4>,
     /// The error of a camera that stands still.
     still: Option<Tensor<4>>,
     is_seen: Tensor<4>,
     inconsistency: Option<Tensor<4>>,
+    /// How far pixels come back beside where they went from, in pixels.
+    apart: Option<Tensor<4>>,
+    /// Logits of what the motion explains.
+    mask: Option<Tensor<4>>,
 }
 
 impl Seen {
     fn disagreement(&self, weight: f32) -> Option<Tensor<1>> {
-        let inconsistency = self.inconsistency.clone()?;
+        let inconsistency = self.inconsistency.clone().filter(|_| weight > 0.0)?;
         Some(masked_mean(inconsistency, self.is_seen.clone()) * weight)
+    }
+
+    fn flowing_apart(&self, weight: f32) -> Option<Tensor<1>> {
+        Some(masked_mean(self.apart.clone()?, self.is_seen.clone()) * weight)
     }
 }
 

@@ -29,6 +29,12 @@ pub struct Recipe {
     /// Weight of the agreement between depths of different images. Above 0, depths of all images are predicted, and each
     /// is both target and source.
     pub consistency_weight: f32,
+    /// Weight of the agreement between where pixels go from image to image and whence they come back, in pixels; above 0, as
+    /// with the one before, depths of all images are predicted.
+    pub forward_backward_weight: f32,
+    /// Weight of everything being explained; above 0, pixels count as much as the pose network says that its motions explain
+    /// them, for which it must be one with masks ([`crate::networks::PoseExpNet`]).
+    pub explainability_weight: f32,
     /// Weight of the agreement with what odometry knows ([`super::Guide`]); above 0, its motions are those that images are
     /// compared by, wherever they are known (Klodt and Vedaldi, Supervising the New with the Old, ECCV 2018).
     pub guidance_weight: f32,
@@ -46,7 +52,8 @@ pub enum Smoothness {
 
 impl Recipe {
     /// Zhou et al., CVPR 2017, as its published code has it: no explainability mask, a smoothness of 0.5. Published is the sum
-    /// over two sources, of images between -1 and 1; ours is their mean, of images between 0 and 1, and so a quarter.
+    /// over two sources, of images between -1 and 1; ours is their mean, of images between 0 and 1, and so a quarter. The
+    /// paper's mask, of weight 0.2, has half of that here.
     pub fn sfmlearner() -> Self {
         Self {
             ssim_share: 0.0,
@@ -59,6 +66,8 @@ impl Recipe {
             smoothness: Smoothness::SecondOrder,
             smoothness_weight: 0.5 / 4.0,
             consistency_weight: 0.0,
+            forward_backward_weight: 0.0,
+            explainability_weight: 0.0,
             guidance_weight: 0.0,
         }
     }
@@ -76,6 +85,8 @@ impl Recipe {
             smoothness: Smoothness::EdgeAware,
             smoothness_weight: 1e-3,
             consistency_weight: 0.0,
+            forward_backward_weight: 0.0,
+            explainability_weight: 0.0,
             guidance_weight: 0.0,
         }
     }

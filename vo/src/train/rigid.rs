@@ -24,6 +24,25 @@ pub fn from_axis_angle(rotation: &Tensor<2>, translation: &Tensor<2>) -> Tensor<
     Tensor::cat(rows.into_iter().flatten().collect(), 1)
 }
 
+/// The motions of Euler angles and translations, both `[batch, 3]`: the rotation is `Rx Ry Rz`, by angles in radians about the
+/// axes (SfMLearner's).
+pub fn from_euler(angles: &Tensor<2>, translation: &Tensor<2>) -> Tensor<2> {
+    let ([sx, sy, sz], [cx, cy, cz]) = (columns(&angles.clone().sin()), columns(&angles.clone().cos()));
+    let [tx, ty, tz] = columns(translation);
+    let (sxsy, cxsy) = (sx.clone() * sy.clone(), cx.clone() * sy.clone());
+    let rows = [
+        [cy.clone() * cz.clone(), -(cy.clone() * sz.clone()), sy, tx],
+        [
+            sxsy.clone() * cz.clone() + cx.clone() * sz.clone(),
+            cx.clone() * cz.clone() - sxsy * sz.clone(),
+            -(sx.clone() * cy.clone()),
+            ty,
+        ],
+        [sx.clone() * sz.clone() - cxsy.clone() * cz.clone(), cxsy * sz + sx * cz, cx * cy, tz],
+    ];
+    Tensor::cat(rows.into_iter().flatten().collect(), 1)
+}
+
 /// The motions the other way round.
 pub fn inverse(motion: &Tensor<2>) -> Tensor<2> {
     let [r00, r01, r02, x, r10, r11, r12, y, r20, r21, r22, z] = columns(motion);
@@ -45,6 +64,7 @@ mod tests {
     use nalgebra::{UnitQuaternion, Vector3};
 
     use super::*;
+    use crate::pose::RotationForm;
 
     fn values(tensor: Tensor<2>) -> Vec<f32> {
         tensor.into_data().try_to_vec().unwrap()
@@ -75,6 +95,12 @@ mod tests {
             let wanted = Se3::new(rotation, vector(translation));
             close(&forward[index * 12..][..12], &wanted);
             close(&backward[index * 12..][..12], &wanted.inverse());
+        }
+        let by_euler = values(from_euler(&rotation, &tensor(translations)));
+        for (index, (angles, translation)) in rotations.into_iter().zip(translations).enumerate() {
+            let vector = |of: [f32; 3]| Vector3::from(of.map(f64::from));
+            let rotation = RotationForm::Euler.rotation(vector(angles));
+            close(&by_euler[index * 12..][..12], &Se3::new(rotation, vector(translation)));
         }
         let gradient = values(rotation.grad(&motions.sum().backward()).unwrap());
         assert!(gradient.iter().all(|value| value.is_finite()), "{gradient:?}");

@@ -24,8 +24,8 @@ use super::objective::{GuideTensors, Predictions, Snippets, Terms};
 use super::recipe::Recipe;
 use super::rigid;
 use crate::depth::{DepthDescription, DepthQuantity, OutputActivation};
-use crate::networks::{LightDepth, LightPose};
-use crate::pose::PoseDescription;
+use crate::networks::{DepthArchitecture, PoseArchitecture};
+use crate::pose::{PoseImages, RotationForm};
 
 /// What networks' inputs have taken from them, and are divided by, when values are between 0 and 1.
 const NORMALISATION: [f32; 2] = [0.5, 0.25];
@@ -37,9 +37,9 @@ const FIRST_LOGIT: f32 = -2.2;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TrainConfig {
     /// What sees depth.
-    pub depth: LightDepth,
+    pub depth: DepthArchitecture,
     /// What sees motion.
-    pub pose: LightPose,
+    pub pose: PoseArchitecture,
     /// Height and width of the images, which 32 divides.
     pub size: [usize; 2],
     /// Snippets in a step.
@@ -74,8 +74,10 @@ pub struct Losses {
     pub photometric: f32,
     /// Of how rough depth is.
     pub smoothness: f32,
-    /// Of depths that disagree.
+    /// Of depths and flows that disagree.
     pub consistency: f32,
+    /// Of what is said not to be explained.
+    pub explainability: f32,
     /// Of depths and motions that odometry knows otherwise.
     pub guidance: f32,
 }
@@ -102,6 +104,9 @@ pub enum TrainError {
         /// Of the images.
         width: usize,
     },
+    /// Masks wanted of a network that has none.
+    #[error("expected PoseExpNet where explainability has a weight, found a pose network without masks")]
+    NoMasks,
     /// Weights of another network.
     #[error(transparent)]
     Weights(#[from] WeightsError),
@@ -156,7 +161,7 @@ impl Trainer {
     /// training of the same networks.
     ///
     /// # Errors
-    /// [`TrainError::NoClips`], [`TrainError::Size`]; [`TrainError::Weights`] where `initial` is not of these networks.
+    /// [`TrainError::NoClips`], [`TrainError::Size`], [`TrainError::NoMasks`]; [`TrainError::Weights`] where `initial` is not of these networks.
     pub fn new(
         config: TrainConfig,
         clips: usize,
@@ -170,7 +175,11 @@ impl Trainer {
         if height == 0 || width == 0 || height % 32 != 0 || width % 32 != 0 {
             return Err(TrainError::Size { height, width });
         }
-        let architectures = [config.depth.architecture(LightDepth::SCALES), config.pose.architecture()];
+        let has_masks = matches!(config.pose, PoseArchitecture::PoseExpNet(_));
+        if config.recipe.explainability_weight > 0.0 && !has_masks {
+            return Err(TrainError::NoMasks);
+        }
+        let architectures = [config.depth.architecture(DepthArchitecture::SCALES), config.pose.learning()];
         let architectures = architectures.map(Arc::new);
         let weights = match initial {
             Some(NetworkWeights { depth, pose }) => [depth, pose],
@@ -325,8 +334,13 @@ impl Trainer {
     /// [`TrainError::Export`] where weights are no numbers.
     pub fn pose_onnx(&self) -> Result<Vec<u8>, TrainError> {
         let mut metadata = preprocessing().metadata();
-        metadata.push(PoseDescription { unit: self.config.pose_unit }.metadata());
-        Ok(self.architectures[1].to_onnx(&self.averages[1].weights, self.config.size, &metadata)?)
+        metadata.push(self.config.pose.description(self.config.pose_unit).metadata());
+        Ok(self.config.pose.flying().to_onnx(&self.averages[1].weights, self.config.size, &metadata)?)
+    }
+
+    /// The images that the pose network sees at once.
+    pub fn pose_images(&self) -> PoseImages {
+        self.config.pose.description(self.config.pose_unit).images
     }
 
     /// What the focal length of each clip's camera is to be multiplied by; 1 unless they are learnt.
@@ -390,13 +404,14 @@ impl Losses {
             photometric: scalar(&terms.photometric),
             smoothness: scalar(&terms.smoothness),
             consistency: scalar(&terms.consistency),
+            explainability: scalar(&terms.explainability),
             guidance: scalar(&terms.guidance),
         }
     }
 
     /// What is made small.
     pub fn sum(&self) -> f32 {
-        self.photometric + self.smoothness + self.consistency + self.guidance
+        self.photometric + self.smoothness + self.consistency + self.explainability + self.guidance
     }
 }
 
@@ -442,11 +457,9 @@ impl Networks {
             camera: self.camera(batch, config.learns_focal, device),
             guide: (config.recipe.guidance_weight > 0.0).then(|| guide(&batch.guide, config.size, device)),
         };
-        let predictions = Predictions {
-            inverse_depths: self.inverse_depths(config, &inputs),
-            motions: self.motions(&inputs, config.pose_unit),
-        };
-        (snippets, predictions)
+        let inverse_depths = self.inverse_depths(config, &inputs);
+        let (motions, masks) = self.motions(config, &inputs);
+        (snippets, Predictions { inverse_depths, motions, masks })
     }
 
     fn camera(&self, batch: &Batch, learns_focal: bool, device: &Device) -> Tensor<2> {
@@ -489,18 +502,42 @@ impl Networks {
         predicted
     }
 
-    /// The motions from each image to the next.
-    fn motions(&mut self, [first, second, third]: &[Tensor<4>; 3], unit: f32) -> [Tensor<2>; 2] {
-        let count = first.dims()[0];
-        let pair = |a: &Tensor<4>, b: &Tensor<4>| Tensor::cat(vec![a.clone(), b.clone()], 1);
-        let pairs = Tensor::cat(vec![pair(first, second), pair(second, third)], 0);
-        let outputs = self.pose.forward(pairs);
-        let [translation, rotation] = [0, 1].map(|output: usize| -> Tensor<2> {
-            let mean = outputs[output].clone().mean_dim(2).mean_dim(3);
-            mean.reshape([2 * count, 3]) * unit
-        });
-        let motions = rigid::from_axis_angle(&rotation, &translation);
-        [0, 1].map(|pair| motions.clone().narrow(0, pair * count, count))
+    /// The motions from each image to the next, and what they explain ([`Predictions::masks`]).
+    fn motions(
+        &mut self,
+        config: &TrainConfig,
+        inputs: &[Tensor<4>; 3],
+    ) -> ([Tensor<2>; 2], Vec<[Tensor<4>; 2]>) {
+        let count = inputs[0].dims()[0];
+        let unit = config.pose_unit;
+        let description = config.pose.description(unit);
+        let together =
+            |order: &[usize]| Tensor::cat(order.iter().map(|&place| inputs[place].clone()).collect(), 1);
+        let mean = |output: &Tensor<4>| -> Tensor<2> {
+            let [images, channels, ..] = output.dims();
+            output.clone().mean_dim(2).mean_dim(3).reshape([images, channels]) * unit
+        };
+        let motion = |translation: &Tensor<2>, angles: &Tensor<2>| match description.rotation {
+            RotationForm::Vector => rigid::from_axis_angle(angles, translation),
+            RotationForm::Euler => rigid::from_euler(angles, translation),
+        };
+        match description.images {
+            PoseImages::Pair => {
+                // From the first image to the second, and from the second to the third, in one batch.
+                let pairs = [[0, 1], [1, 2]].map(|order| together(&order));
+                let outputs = self.pose.forward(Tensor::cat(pairs.into(), 0));
+                let motions = motion(&mean(&outputs[0]), &mean(&outputs[1]));
+                ([0, 1].map(|pair| motions.clone().narrow(0, pair * count, count)), Vec::new())
+            }
+            PoseImages::Triple => {
+                let outputs = self.pose.forward(together(PoseImages::Triple.order()));
+                let all = mean(&outputs[0]);
+                let part = |first: usize| all.clone().narrow(1, first, 3);
+                let [to_first, to_third] = [0, 6].map(|first| motion(&part(first), &part(first + 3)));
+                let both = |logits: &Tensor<4>| [0, 2].map(|first| logits.clone().narrow(1, first, 2));
+                ([rigid::inverse(&to_first), to_third], outputs[1..].iter().map(both).collect())
+            }
+        }
     }
 }
 

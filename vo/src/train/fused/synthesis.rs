@@ -7,9 +7,7 @@
 use rayon::prelude::*;
 
 use super::super::Padding;
-
-/// What is closer to the plane of the camera, in units of the point's depth in the target, is not seen.
-const NEAREST: f32 = 1e-3;
+use super::super::plain::NEAREST;
 
 /// Sizes of what is synthesised.
 #[derive(Clone, Copy, Debug)]

@@ -1,6 +1,6 @@
 //! Each loss against its definition, and its gradient against finite differences.
 
-use burn::tensor::{Device, TensorData};
+use burn::tensor::TensorData;
 use geometry::{PinholeCamera, Se3};
 use nalgebra::{UnitQuaternion, Vector2, Vector3};
 
@@ -294,14 +294,83 @@ fn motions_differ_by_squares_of_little_and_by_the_size_of_much() {
     let rows = |values: [f32; 12]| -> Tensor<2> {
         Tensor::from_data(TensorData::new(values.to_vec(), [1, 12]), &device())
     };
-    let known = rows([0.0; 12]);
-    let error = |first: f32| {
-        let mut values = [0.0; 12];
-        values[3] = first;
-        motion_error(&rows(values), &known).into_data().try_to_vec::<f32>().unwrap()[0]
+    // Entries 0 and 3 are of the rotation and of the translation; a camera that stands still, and one that moves by 0.2.
+    let error = |entry: usize, length: f32, off: f32| {
+        let mut known = [0.0; 12];
+        known[11] = length;
+        let mut predicted = known;
+        predicted[entry] += off;
+        values(motion_error(&rows(predicted), &rows(known)))[0]
     };
-    assert_eq!(error(0.0), 0.0);
-    assert!((error(0.002) / error(0.001) - 4.0).abs() < 0.01);
-    assert!((error(200.0) / error(100.0) - 2.0).abs() < 0.01);
-    assert!((error(0.1) - (2.0_f32.sqrt() - 1.0)).abs() < 1e-6);
+    for (entry, length, unit) in [(0, 0.0, 0.03), (0, 0.2, 0.03), (3, 0.0, 0.01), (3, 0.2, 0.07)] {
+        assert_eq!(error(entry, length, 0.0), 0.0);
+        assert!((error(entry, length, 0.02 * unit) / error(entry, length, 0.01 * unit) - 4.0).abs() < 0.01);
+        assert!((error(entry, length, 2e3 * unit) / error(entry, length, 1e3 * unit) - 2.0).abs() < 0.01);
+        assert!((error(entry, length, unit) - (2.0_f32.sqrt() - 1.0)).abs() < 1e-4, "{entry} {length}");
+    }
+    let known = rows(motion().try_into().unwrap());
+    let off: Vec<f32> =
+        motion().iter().enumerate().map(|(index, entry)| entry + 0.01 * index as f32).collect();
+    assert_gradient(&off, [1, 12], |predicted| motion_error(&predicted, &known).sum());
+}
+
+#[test]
+fn what_is_explained_is_the_softmax_of_its_logits() {
+    let shape = [1, 2, 1, 3];
+    let logits = [0.5, -1.0, 2.0, 0.5, 2.0, -1.0];
+    let both: Vec<f64> = (0..3).map(|pixel| f64::from(logits[3 + pixel] - logits[pixel])).collect();
+    let wanted: Vec<f64> = both.iter().map(|odds| 1.0 / (1.0 + (-odds).exp())).collect();
+    let found = values(explainability(&tensor(&logits, shape)));
+    assert!(found.iter().zip(&wanted).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-6), "{found:?} {wanted:?}");
+    let error = values(explainability_error(&tensor(&logits, shape)))[0];
+    let wanted = -wanted.iter().map(|share| share.ln()).sum::<f64>() / 3.0;
+    assert!((f64::from(error) - wanted).abs() < 1e-6, "{error} {wanted}");
+    assert_gradient(&logits, shape, |logits| weighted(explainability(&logits)));
+    assert_gradient(&logits, shape, |logits| explainability_error(&logits));
+}
+
+#[test]
+fn flows_lead_where_views_are_synthesised_from() {
+    let (depths, shape) = (inverse_depth(), [1, 1, SIZE[0], SIZE[1]]);
+    let camera = tensor(&CAMERA, [1, 4]);
+    let flow = values(rigid_flow(&tensor(&depths, shape), &tensor(&motion(), [1, 12]), &camera));
+    // An image that holds its own coordinates says where each pixel was taken from.
+    let coordinates = [0, 1].map(|axis| {
+        (0..PIXELS)
+            .map(|index| if axis == 0 { index % SIZE[1] } else { index / SIZE[1] } as f32)
+            .collect::<Vec<_>>()
+    });
+    let seen = view_synthesis(
+        tensor(&coordinates.concat(), [1, 2, SIZE[0], SIZE[1]]),
+        tensor(&depths, shape),
+        tensor(&motion(), [1, 12]),
+        camera.clone(),
+        Padding::Zeros,
+    );
+    let (taken, is_seen) = (values(seen.image), values(seen.is_seen));
+    let mut compared = 0;
+    for index in (0..PIXELS).filter(|&index| is_seen[index] > 0.0) {
+        for axis in 0..2 {
+            let place = coordinates[axis][index] + flow[axis * PIXELS + index];
+            assert!((place - taken[axis * PIXELS + index]).abs() < 1e-4);
+        }
+        compared += 1;
+    }
+    assert!(compared > PIXELS / 2, "only {compared} pixels");
+    let of_depth = |depth| weighted(rigid_flow(&depth, &tensor(&motion(), [1, 12]), &camera));
+    assert_gradient(&depths, shape, of_depth);
+    let of_motion = |motion| weighted(rigid_flow(&tensor(&depths, shape), &motion, &camera));
+    assert_gradient(&motion(), [1, 12], of_motion);
+}
+
+#[test]
+fn what_flows_back_to_where_it_came_from_is_no_error() {
+    let shape = [1, 2, 1, 4];
+    let forward = tensor(&[4.0, 4.0, 4.0, 200.0, 1.0, 1.0, 1.0, 0.0], shape);
+    // There and back; a pixel aside; something else; far, where a little is forgiven more.
+    let back = [-4.0, -3.0, 4.0, -195.0, -1.0, -1.5, 1.0, 0.0];
+    let found = values(forward_backward_error(&forward, &tensor(&back, shape)));
+    assert_eq!(found, [0.0, 0.75, 0.0, 2.5]);
+    let back = [-4.3, -3.0, 4.0, -195.0, -0.8, -1.5, 1.0, 0.7];
+    assert_gradient(&back, shape, |back| weighted(forward_backward_error(&forward, &back)));
 }

@@ -7,6 +7,7 @@ use std::ops::RangeInclusive;
 use nn::architecture::{Activation, Builder, Convolution, Value};
 
 use super::*;
+use crate::networks::{LightDepth, LightPose, PoseExpNet};
 
 const BATCH: usize = 2;
 /// Height and width of images that networks see, and of those with predictions by formula.
@@ -18,16 +19,16 @@ const LEARNING_RATE: f64 = 1e-3;
 
 /// What `faithfulness.py` prints for a recipe.
 struct Stored {
-    /// Photometric, smoothness and consistency of predictions by formula.
-    terms: [f64; 3],
+    /// Photometric, smoothness, consistency and explainability of predictions by formula.
+    terms: [f64; 4],
     /// Before each step of a training.
     losses: [f64; STEPS],
 }
 
 fn config(recipe: Recipe) -> TrainConfig {
     TrainConfig {
-        depth: LightDepth { width: 1.0 },
-        pose: LightPose,
+        depth: DepthArchitecture::Light(LightDepth { width: 1.0 }),
+        pose: PoseArchitecture::Light(LightPose),
         size: SIZE,
         batch: BATCH,
         steps: STEPS,
@@ -78,6 +79,24 @@ fn pose() -> Architecture {
     let head = Convolution::new(1, 1).with_bias();
     let outputs = ["translation", "rotation"].map(|name| (name, network.convolution(name, quarter, 3, head)));
     network.finish(&outputs)
+}
+
+/// Three halvings of the middle image, the one before and the one after; motions to both, and masks at four scales.
+fn pose_explained() -> Architecture {
+    let mut network = Builder::new(9);
+    let half = network.convolution_norm("first", network.input(), 8, Convolution::new(3, 2), RELU6);
+    let quarter = halved_apart(&mut network, half);
+    let mut x = network.convolution_norm("last", quarter, 24, Convolution::new(3, 2), RELU6);
+    let head = |kernel| Convolution::new(kernel, 1).with_bias();
+    let motions = network.convolution("motions", x, 12, head(1));
+    let mut masks = vec![network.convolution("masks3", x, 4, head(3))];
+    for (scale, made, kernel) in [(2, 16, 3), (1, 12, 5), (0, 8, 7)] {
+        x = network.upconvolution(&format!("up{scale}"), x, made, kernel);
+        x = network.activation(&format!("up{scale}.act"), x, Activation::Relu);
+        masks.push(network.convolution(&format!("masks{scale}"), x, 4, head(kernel)));
+    }
+    let masks = masks.into_iter().rev().map(|mask| ("masks", mask));
+    network.finish(&std::iter::once(("motions", motions)).chain(masks).collect::<Vec<_>>())
 }
 
 /// Half the size, by a separable convolution to 16 channels.
@@ -158,8 +177,21 @@ fn motions(device: &Device) -> [Tensor<2>; 2] {
     })
 }
 
+/// Logits of what is explained, each scale by itself, the finest first.
+fn masks(device: &Device) -> Vec<[Tensor<4>; 2]> {
+    let of_scale = |scale: usize| {
+        let [height, width] = SMALL.map(|size| size >> scale);
+        let values = each_place(4, [height, width], |[n, c, y, x]| {
+            1.5 * (0.21 * x - 0.13 * y + 2.0 * c + n + scale as f64).sin()
+        });
+        let all: Tensor<4> = Tensor::from_data(TensorData::new(values, [BATCH, 4, height, width]), device);
+        [0, 2].map(|first| all.clone().narrow(1, first, 2))
+    };
+    (0..4).map(of_scale).collect()
+}
+
 /// Of predictions by formula.
-fn terms(recipe: &Recipe) -> [f64; 3] {
+fn terms(recipe: &Recipe) -> [f64; 4] {
     let device = nn::train::cpu();
     let [height, width] = SMALL;
     let image = |time: usize| -> Tensor<4> {
@@ -169,15 +201,26 @@ fn terms(recipe: &Recipe) -> [f64; 3] {
     let snippets = Snippets { images: [0, 1, 2].map(image), camera, guide: None };
     let of_target =
         |target: usize| recipe.targets().contains(&target).then(|| inverse_depths(target, &device));
-    let predictions = Predictions { inverse_depths: [0, 1, 2].map(of_target), motions: motions(&device) };
-    let terms = recipe.loss(&snippets, &predictions);
-    [terms.photometric, terms.smoothness, terms.consistency].map(|term| f64::from(term.into_scalar::<f32>()))
+    let inverse_depths = [0, 1, 2].map(of_target);
+    let predictions = Predictions { inverse_depths, motions: motions(&device), masks: masks(&device) };
+    let Terms { photometric, smoothness, consistency, explainability, .. } =
+        recipe.loss(&snippets, &predictions);
+    [photometric, smoothness, consistency, explainability].map(|term| f64::from(term.into_scalar::<f32>()))
 }
 
 /// Before each step.
 fn losses(recipe: Recipe) -> Vec<f64> {
-    let (config, device) = (config(recipe), nn::train::cpu());
-    let architectures = [depth(), pose()].map(Arc::new);
+    let has_masks = recipe.explainability_weight > 0.0;
+    let (mut config, device) = (config(recipe), nn::train::cpu());
+    let pose = match has_masks {
+        true => {
+            // What the networks of the configuration are is not asked, but what their inputs and outputs mean.
+            config.pose = PoseArchitecture::PoseExpNet(PoseExpNet);
+            pose_explained()
+        }
+        false => pose(),
+    };
+    let architectures = [depth(), pose].map(Arc::new);
     let mut indices = 1..=u32::MAX;
     let weights = architectures.each_ref().map(|architecture| weights(architecture, &mut indices));
     let mut networks = Networks::new(&architectures, &weights, &[0.0], &device).unwrap();
@@ -214,16 +257,25 @@ fn assert_faithful(recipe: Recipe, stored: &Stored) {
 #[test]
 fn sfmlearner_is_that_of_pytorch() {
     let stored = Stored {
-        terms: [0.075_028_716_4, 0.002_626_845_88, 0.0],
+        terms: [0.075_028_716_4, 0.002_626_845_88, 0.0, 0.0],
         losses: [0.211_326_557, 0.200_330_526, 0.189_954_184, 0.180_319_863, 0.171_816_597, 0.164_201_823],
     };
     assert_faithful(Recipe::sfmlearner(), &stored);
 }
 
 #[test]
+fn masks_of_what_is_explained_are_those_of_pytorch() {
+    let stored = Stored {
+        terms: [0.033_118_114_5, 0.002_626_845_88, 0.0, 0.120_472_176],
+        losses: [0.302_186_444, 0.285_858_373, 0.270_575_65, 0.256_444_722, 0.243_742_674, 0.232_198_827],
+    };
+    assert_faithful(Recipe { explainability_weight: 0.1, ..Recipe::sfmlearner() }, &stored);
+}
+
+#[test]
 fn monodepth2_is_that_of_pytorch() {
     let stored = Stored {
-        terms: [0.052_862_322_5, 4.251_651_35e-5, 0.0],
+        terms: [0.052_862_322_5, 4.251_651_35e-5, 0.0, 0.0],
         losses: [
             0.024_945_734,
             0.022_232_160_5,
@@ -239,8 +291,17 @@ fn monodepth2_is_that_of_pytorch() {
 #[test]
 fn sc_is_that_of_pytorch() {
     let stored = Stored {
-        terms: [0.153_558_469, 0.004_640_891_59, 0.019_582_079_6],
+        terms: [0.153_558_469, 0.004_640_891_59, 0.019_582_079_6, 0.0],
         losses: [0.153_837_119, 0.143_070_429, 0.133_396_759, 0.124_850_396, 0.117_201_206, 0.110_265_186],
     };
     assert_faithful(Recipe::sc(), &stored);
+}
+
+#[test]
+fn flows_there_and_back_are_those_of_pytorch() {
+    let stored = Stored {
+        terms: [0.153_558_469, 0.004_640_891_59, 0.021_279_249_6, 0.0],
+        losses: [0.156_832_314, 0.145_941_695, 0.136_182_661, 0.127_565_222, 0.119_856_811, 0.112_877_698],
+    };
+    assert_faithful(Recipe { forward_backward_weight: 0.05, ..Recipe::sc() }, &stored);
 }

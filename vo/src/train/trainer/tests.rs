@@ -7,6 +7,7 @@ use nn::train::cpu;
 use super::super::clip::ClipFrame;
 use super::super::sight::Sight;
 use super::*;
+use crate::networks::{DispNet, LightDepth, LightPose, PoseExpNet};
 use crate::{DepthNetwork, PoseNetwork};
 
 const SIZE: [usize; 2] = [32, 64];
@@ -15,8 +16,8 @@ const SHIFT: f32 = 3.0;
 
 fn config(steps: usize) -> TrainConfig {
     TrainConfig {
-        depth: LightDepth { width: 0.1 },
-        pose: LightPose,
+        depth: DepthArchitecture::Light(LightDepth { width: 0.1 }),
+        pose: PoseArchitecture::Light(LightPose),
         size: SIZE,
         batch: 2,
         steps,
@@ -98,6 +99,54 @@ fn turns_are_learnt_from_cameras_that_go_straight() {
     assert_eq!(trainer.networks.depth.weights(), depth, "no depth is learnt");
 }
 
+/// SfMLearner's networks.
+fn published(config: TrainConfig) -> TrainConfig {
+    let depth = DepthArchitecture::DispNet(DispNet);
+    TrainConfig { depth, pose: PoseArchitecture::PoseExpNet(PoseExpNet), pose_unit: 0.01, ..config }
+}
+
+#[test]
+fn sfmlearners_networks_learn_and_fly() {
+    let recipe = Recipe { explainability_weight: 0.1, ..Recipe::sfmlearner() };
+    let config = published(TrainConfig { recipe, learning_rate: 2e-4, ..config(12) });
+    let mut trainer = Trainer::new(config, 1, None, cpu()).unwrap();
+    let losses = learn(&mut trainer, 12);
+    assert!(losses.iter().all(|losses| losses.explainability > 0.0));
+    let (before, after) = (losses[0].sum(), losses[11].sum());
+    assert!(after < before, "{before} to {after}");
+    assert!(DepthNetwork::read(&trainer.depth_onnx().unwrap(), Kernel::best()).is_ok());
+    assert!(PoseNetwork::read(&trainer.pose_onnx().unwrap(), Kernel::best()).is_ok());
+}
+
+#[test]
+fn masks_need_a_network_that_has_them() {
+    let recipe = Recipe { explainability_weight: 0.1, ..Recipe::sfmlearner() };
+    let refused = Trainer::new(TrainConfig { recipe, ..config(1) }, 1, None, cpu()).err().unwrap();
+    assert!(matches!(refused, TrainError::NoMasks), "{refused}");
+}
+
+/// The same motion comes out of the training and out of flight, whatever images a network sees and whatever its angles are.
+#[test]
+fn motions_that_are_learnt_are_those_that_fly() {
+    for pose in [PoseArchitecture::Light(LightPose), PoseArchitecture::PoseExpNet(PoseExpNet)] {
+        let mut trainer = Trainer::new(TrainConfig { pose, ..config(8) }, 1, None, cpu()).unwrap();
+        learn(&mut trainer, 8);
+        let clips = clips();
+        let batch = trainer.batches(Arc::clone(&clips)).unchanged(&[2]);
+        let mut evaluator = trainer.averaged().unwrap();
+        let (_, predictions) = evaluator.networks.predict(&evaluator.config, &batch, &evaluator.device);
+        let learnt: Vec<f32> = predictions.motions[1].clone().into_data().try_to_vec().unwrap();
+        let frames = [2, 3, 4].map(|place| clips[0].frame(place));
+        let mut flying = PoseNetwork::read(&trainer.pose_onnx().unwrap(), Kernel::best()).unwrap();
+        let flown = flying.predict(frames.each_ref()).unwrap();
+        assert!(flown.translation.norm() > 1e-4, "{flown:?}");
+        // Row by row.
+        for (learnt, flown) in learnt.iter().zip(flown.to_matrix3x4().transpose().iter()) {
+            assert!((f64::from(*learnt) - flown).abs() < 1e-5, "{learnt} and {flown}");
+        }
+    }
+}
+
 /// How far the middle image is from what the networks make of the one before it, mean over what that saw.
 fn error_of_moving(trainer: &Trainer) -> f32 {
     let batch = trainer.batches(clips()).unchanged(&[3]);
@@ -110,7 +159,8 @@ fn error_of_moving(trainer: &Trainer) -> f32 {
 
 #[test]
 fn every_recipe_makes_its_loss_smaller() {
-    for recipe in [Recipe::sfmlearner(), Recipe::sc()] {
+    let there_and_back = Recipe { forward_backward_weight: 0.05, ..Recipe::sc() };
+    for recipe in [Recipe::sfmlearner(), Recipe::sc(), there_and_back] {
         let config = TrainConfig { recipe, ..config(40) };
         let mut trainer = Trainer::new(config, 1, None, cpu()).unwrap();
         let losses = learn(&mut trainer, 40);
