@@ -297,6 +297,7 @@ impl Flight {
             lock(&source_log).ended = Some(ended);
         });
         let hung = hung.map_err(RuntimeError::Thread)?;
+        sinks.end_recording();
         lock(&log).cancelled = self.cancel.is_cancelled();
         summary.measure(&meters, sinks.progress.tally(), began.elapsed(), process_cpu() - cpu_before);
         summary.measure_target(&meters, sinks.target.as_ref().map(TargetSink::tally));
@@ -562,6 +563,14 @@ struct Looks {
 }
 
 impl Sinks {
+    /// Writes the end of the recording, once nobody writes into it any more.
+    fn end_recording(&self) {
+        #[cfg(feature = "viewer")]
+        if let Some(recording) = &self.recording {
+            recording.finalize_deferred_sinks();
+        }
+    }
+
     /// What could not be recorded.
     fn faults(&self) -> Vec<String> {
         let of_recorder = self.recorder.iter().flat_map(RecorderSink::faults);

@@ -51,6 +51,7 @@ fn its_trajectory_flies_beside_that_of_the_odometry() {
     for said in ["5-frame ATE, pose network", "CPU, pose network", "trajectory.network.tum"] {
         assert!(outcome.stdout.contains(said), "{said}: {}", outcome.stdout);
     }
+    assert!(!outcome.stderr.contains("Dropping data"), "the recording is whole: {}", outcome.stderr);
     let metrics: Value = serde_json::from_str(&lab.read("out/metrics.json")).unwrap();
     assert_eq!(
         (&metrics["pose"]["network"], &metrics["pose"]["frames"], &metrics["network_accuracy"]["frames"]),
@@ -70,7 +71,8 @@ fn its_trajectory_flies_beside_that_of_the_odometry() {
     let (flown, alone) = (places("out/trajectory.network.tum"), places("alone.tum"));
     assert_eq!(flown.len(), 7 * FRAMES);
     assert!(flown.iter().zip(&alone).all(|(flown, alone)| (flown - alone).abs() < 1e-9));
-    lab.kestrel("replay out").expect_code(0);
+    let replayed = lab.kestrel("replay out").expect_code(0);
+    assert!(!replayed.stderr.contains("Dropping data"), "{}", replayed.stderr);
     assert_eq!(lab.read("out/replay/trajectory.network.tum"), lab.read("out/trajectory.network.tum"));
     lab.edit("out/run.toml", |text| {
         let (before, pose) = text.split_once("[pose]").unwrap();

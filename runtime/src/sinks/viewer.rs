@@ -282,12 +282,6 @@ impl Stage for RerunSink {
             fit.reset();
         }
     }
-
-    fn finish(&mut self) -> Result<(), StageError> {
-        // Writes what is still on its way and the end of the file.
-        self.stream.finalize_deferred_sinks();
-        Ok(())
-    }
 }
 
 /// A path that grows by a pose a frame, in pieces.
