@@ -104,8 +104,8 @@ impl Preprocessing {
         inputs.iter().map(of_port).collect()
     }
 
-    /// A picture as `[channels, height, width]`.
-    fn planes(&self, picture: &Picture<'_>, [height, width]: [usize; 2]) -> Vec<f32> {
+    /// A picture as `[channels, height, width]` of an input.
+    pub fn planes(&self, picture: &Picture<'_>, [height, width]: [usize; 2]) -> Vec<f32> {
         let resized = picture.resized([height, width]);
         let mut planes = Vec::with_capacity(self.channels() * height * width);
         for channel in 0..self.channels() {

@@ -37,5 +37,5 @@ pub use depth::{
 pub use error::VoError;
 pub use estimator::VisualOdometry;
 pub use odometry::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
-pub use pose::{NetworkOdometry, PoseDescription, PoseImages, PoseNetwork, RotationForm};
+pub use pose::{NetworkOdometry, PoseDescription, PoseImage, PoseImages, PoseNetwork, RotationForm};
 pub use scale::{DepthPrior, ScaleSample, ScaleSource};

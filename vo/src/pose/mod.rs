@@ -5,5 +5,5 @@ mod network;
 mod odometry;
 
 pub use description::{PoseDescription, PoseImages, RotationForm};
-pub use network::PoseNetwork;
+pub use network::{PoseImage, PoseNetwork};
 pub use odometry::NetworkOdometry;

@@ -19,9 +19,15 @@ pub struct PoseNetwork {
     inputs: Vec<Port>,
     preprocessing: Preprocessing,
     description: PoseDescription,
+    /// Height and width of the pictures.
+    size: [usize; 2],
     /// Indices of translation and rotation among the outputs.
     outputs: [usize; 2],
 }
+
+/// A frame as a pose network sees it: most are seen twice.
+#[derive(Clone, Debug)]
+pub struct PoseImage(Vec<f32>);
 
 impl PoseNetwork {
     /// The network in the ONNX file at `path`, on the best kernel of this processor.
@@ -49,8 +55,9 @@ impl PoseNetwork {
             let expected = "a pose network of as many pictures as kestrel.pose says";
             return Err(VoError::Description { expected, found: format!("{wanted} said, {pictures} taken") });
         }
+        let size = size(&inputs)?;
         let outputs = [output(&network, "translation")?, output(&network, "rotation")?];
-        Ok(Self { network, inputs, preprocessing, description, outputs })
+        Ok(Self { network, inputs, preprocessing, description, size, outputs })
     }
 
     /// Has `threads` share the work.
@@ -71,24 +78,30 @@ impl PoseNetwork {
         self.description
     }
 
-    /// The motion from the last but one to the last of three frames in a row of one camera, `last_from_middle`, which are
-    /// stretched to the network's input: its translation is in the unit of the depth network that learnt with it. A network
-    /// of two images does not look at the first.
+    /// `frame`, stretched to the network's input.
+    ///
+    /// # Errors
+    /// [`VoError::Network`] for a frame without pixels.
+    pub fn prepare(&self, frame: &Frame) -> Result<PoseImage, VoError> {
+        let ((width, height), rgb) = (frame.size(), crate::depth::colors(frame));
+        Ok(PoseImage(self.preprocessing.planes(&Picture::new(width, height, &rgb)?, self.size)))
+    }
+
+    /// The motion from the last but one to the last of three frames in a row of one camera, `last_from_middle`: its
+    /// translation is in the unit of the depth network that learnt with it. A network of two images does not look at the
+    /// first.
     ///
     /// # Errors
     /// [`VoError::Network`] where a node in float fails.
-    pub fn predict(&mut self, frames: [&Frame; 3]) -> Result<Se3, VoError> {
-        let order = self.description.images.order();
-        let colors: Vec<_> = order.iter().map(|&place| crate::depth::colors(frames[place])).collect();
-        let picture = |(&place, rgb): (&usize, _)| {
-            let (width, height) = frames[place].size();
-            Picture::new(width, height, rgb)
-        };
-        let pictures = order.iter().zip(colors.iter().map(|rgb| &**rgb)).map(picture);
-        let pictures = pictures.collect::<Result<Vec<_>, _>>()?;
-        let inputs = self.preprocessing.inputs(&self.inputs, &pictures);
-        for (index, values) in inputs.iter().enumerate() {
-            self.network.input(index).copy_from_slice(values);
+    pub fn predict(&mut self, frames: [&PoseImage; 3]) -> Result<Se3, VoError> {
+        let mut planes = self.description.images.order().iter().map(|&place| &frames[place].0);
+        for index in 0..self.inputs.len() {
+            let mut left = self.network.input(index);
+            while let Some(planes) = (!left.is_empty()).then(|| planes.next()).flatten() {
+                let (input, rest) = left.split_at_mut(planes.len());
+                input.copy_from_slice(planes);
+                left = rest;
+            }
         }
         self.network.run()?;
         let [translation, rotation] = self.outputs.map(|output| self.mean(output));
@@ -101,6 +114,18 @@ impl PoseNetwork {
         let count = values.len() / 3;
         let mean = |plane: &[f32]| plane.iter().map(|&value| f64::from(value)).sum::<f64>() / count as f64;
         Vector3::from_iterator(values.chunks_exact(count).map(mean)) * f64::from(self.description.unit)
+    }
+}
+
+/// Height and width of all inputs.
+fn size(inputs: &[Port]) -> Result<[usize; 2], VoError> {
+    let sizes: Vec<_> = inputs.iter().map(|port| port.shape.get(2..)).collect();
+    match sizes.first() {
+        Some(&Some(&[height, width])) if sizes.iter().all(|size| *size == sizes[0]) => Ok([height, width]),
+        _ => Err(VoError::Description {
+            expected: "inputs of one height and width",
+            found: format!("{inputs:?}"),
+        }),
     }
 }
 

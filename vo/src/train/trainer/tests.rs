@@ -138,7 +138,8 @@ fn motions_that_are_learnt_are_those_that_fly() {
         let learnt: Vec<f32> = predictions.motions[1].clone().into_data().try_to_vec().unwrap();
         let frames = [2, 3, 4].map(|place| clips[0].frame(place));
         let mut flying = PoseNetwork::read(&trainer.pose_onnx().unwrap(), Kernel::best()).unwrap();
-        let flown = flying.predict(frames.each_ref()).unwrap();
+        let images = frames.map(|frame| flying.prepare(&frame).unwrap());
+        let flown = flying.predict(images.each_ref()).unwrap();
         assert!(flown.translation.norm() > 1e-4, "{flown:?}");
         // Row by row.
         for (learnt, flown) in learnt.iter().zip(flown.to_matrix3x4().transpose().iter()) {
