@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use nn::architecture::Backbone;
+use nn::train::{Device, cpu, cuda};
 
 use super::{LabelArgs, TrainVoArgs};
 
@@ -80,12 +82,34 @@ pub(crate) struct TrainDetectorArgs {
     /// The highest learning rate; it rises over the first steps and falls as half a cosine
     #[arg(long, value_name = "RATE", default_value_t = 0.002)]
     pub(crate) learning_rate: f64,
+    /// What the network learns on
+    #[arg(long, value_enum, default_value_t = DeviceArg::Cpu)]
+    pub(crate) device: DeviceArg,
     /// Steps between checkpoints
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = super::at_least_one)]
     pub(crate) save_every: usize,
     /// Chooses the first weights and everything that is drawn
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
+}
+
+/// What networks learn on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum DeviceArg {
+    /// The processor
+    Cpu,
+    /// An NVIDIA GPU; the program must be built with --features cuda
+    Cuda,
+}
+
+impl DeviceArg {
+    /// The device.
+    pub(crate) fn open(self) -> anyhow::Result<Device> {
+        Ok(match self {
+            Self::Cpu => cpu(),
+            Self::Cuda => cuda().context("--device cuda")?,
+        })
+    }
 }
 
 /// Backbones by the names that people type.

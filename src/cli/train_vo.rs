@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::train::multiple_of_32;
+use super::train::{DeviceArg, multiple_of_32};
 use super::{CameraArgs, WindowArgs, at_least_one};
 
 #[derive(Debug, Args)]
@@ -87,6 +87,9 @@ pub(crate) struct TrainVoArgs {
     /// The highest learning rate; it rises over the first steps and falls as half a cosine
     #[arg(long, value_name = "RATE", default_value_t = 2e-4)]
     pub(crate) learning_rate: f64,
+    /// What the networks learn on
+    #[arg(long, value_enum, default_value_t = DeviceArg::Cpu)]
+    pub(crate) device: DeviceArg,
     /// Steps from one measurement on --validation to the next
     #[arg(long, value_name = "N", default_value_t = 500, value_parser = at_least_one)]
     pub(crate) validate_every: usize,

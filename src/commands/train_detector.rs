@@ -16,7 +16,7 @@ use detect::network::NetworkDescription;
 use detect::train::augment::{Augmentation, Picture};
 use detect::train::loss::DetectionLoss;
 use detect::train::{TrainConfig, Trainer, pictures, synthetic_pictures};
-use nn::train::{Checkpoint, cpu, tflite};
+use nn::train::{Checkpoint, tflite};
 use serde::Serialize;
 
 use crate::cli::TrainDetectorArgs;
@@ -168,12 +168,13 @@ fn trainer(
     recipe: &str,
     shown: &[Picture],
 ) -> anyhow::Result<Trainer> {
+    let device = args.device.open()?;
     let checkpoint = args.out.join(CHECKPOINT);
     let written = args.out.join(CONFIGURATION);
     if args.resume {
         let before = fs::read_to_string(&written).with_context(|| format!("{}", written.display()))?;
         ensure!(before == recipe, "expected the configuration of {}, found {recipe}", written.display());
-        return Ok(Trainer::resume(config, shown, &checkpoint, cpu())?);
+        return Ok(Trainer::resume(config, shown, &checkpoint, device)?);
     }
     ensure!(
         !checkpoint.exists(),
@@ -181,7 +182,7 @@ fn trainer(
         checkpoint.display()
     );
     let initial = args.from.as_deref().map(averaged_weights).transpose()?;
-    let trainer = Trainer::new(config, shown, initial, cpu())?;
+    let trainer = Trainer::new(config, shown, initial, device)?;
     let trainer = match &args.backbone_from {
         Some(file) => {
             with_backbone(trainer, file).with_context(|| format!("can't begin with {}", file.display()))?

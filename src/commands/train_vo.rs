@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, ensure};
-use nn::train::{cpu, tflite};
+use nn::train::tflite;
 use serde::Serialize;
 use vo::networks::{DepthArchitecture, DispNet, LightDepth, LightPose, PoseArchitecture, PoseExpNet};
 use vo::train::{Augmentation, Clip, Recipe, TrainConfig, Trainer};
@@ -138,19 +138,20 @@ fn recipe(args: &TrainVoArgs) -> Recipe {
 
 /// The training as `setting` has it, anew or from its checkpoint.
 fn trainer(args: &TrainVoArgs, config: TrainConfig, setting: &str, clips: usize) -> anyhow::Result<Trainer> {
+    let device = args.device.open()?;
     let checkpoint = args.out.join(CHECKPOINT);
     let written = args.out.join(CONFIGURATION);
     if args.resume {
         let before = fs::read_to_string(&written).with_context(|| format!("{}", written.display()))?;
         ensure!(before == setting, "expected the configuration of {}, found {setting}", written.display());
-        return Ok(Trainer::resume(config, clips, &checkpoint, cpu())?);
+        return Ok(Trainer::resume(config, clips, &checkpoint, device)?);
     }
     ensure!(
         !checkpoint.exists(),
         "expected a new folder, or --resume, found the checkpoint {}",
         checkpoint.display()
     );
-    let trainer = Trainer::new(config, clips, None, cpu())?;
+    let trainer = Trainer::new(config, clips, None, device)?;
     let trainer = match &args.backbone_from {
         Some(file) => {
             with_backbone(trainer, file).with_context(|| format!("can't begin with {}", file.display()))?

@@ -79,6 +79,13 @@ fn losses_that_a_network_can_not_have_are_refused() {
 }
 
 #[test]
+#[cfg(not(feature = "cuda"))]
+fn a_gpu_is_not_asked_of_a_program_without_it() {
+    let error = lab().kestrel(&format!("{COMMAND} --data flight --out trained --device cuda")).expect_code(1);
+    error.says(&["--device cuda", "expected a program built for CUDA"]);
+}
+
+#[test]
 fn what_teaches_nothing_is_named() {
     let lab = Lab::new();
     let write = |name: &str, size: (u32, u32), value: u8| {

@@ -4,6 +4,7 @@ mod adopt;
 mod average;
 mod best;
 mod checkpoint;
+mod device;
 mod fused;
 mod loader;
 mod network;
@@ -15,13 +16,9 @@ pub use adopt::{ForeignBackbone, adopt};
 pub use average::MovingAverage;
 pub use best::Best;
 pub use checkpoint::{Checkpoint, CheckpointError};
+pub use device::{NoCuda, cpu, cuda};
 pub use loader::Loader;
 pub use network::{TrainableNetwork, learnable};
 pub use schedule::LearningRate;
 
-use burn::tensor::Device;
-
-/// The processor, with gradients.
-pub fn cpu() -> Device {
-    Device::flex().autodiff()
-}
+pub use burn::tensor::Device;
