@@ -50,6 +50,10 @@ pub(crate) struct TrainVoArgs {
     /// that straight flights teach turns as well
     #[arg(long, conflicts_with_all = ["recipe", "ssim", "smoothness", "consistency", "forward_backward", "explainability", "scales", "learn_focal", "backbone_from"])]
     pub(crate) motion_only: bool,
+    /// Let every second snippet run backwards: of cameras that only ever go ahead, a pose network learns to give any motion
+    /// as one ahead
+    #[arg(long)]
+    pub(crate) reverse: bool,
     /// Outputs that are learnt from, each of half the size of the one before, instead of the recipe's
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=4))]
     pub(crate) scales: Option<u8>,

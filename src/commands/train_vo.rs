@@ -92,6 +92,12 @@ fn config(args: &TrainVoArgs) -> TrainConfig {
             (DepthArchitecture::DispNet(DispNet), PoseArchitecture::PoseExpNet(PoseExpNet), 0.01)
         }
     };
+    let augmentation = match args.motion_only {
+        // A pose network does not know where the centre of a piece lies, and so which way a flow of pixels leads: without
+        // a depth that learns along, pieces would only blur what it says of directions.
+        true => Augmentation { scale: 1.0, turn: SPREAD_OF_TURNS, ..Augmentation::default() },
+        false => Augmentation::default(),
+    };
     TrainConfig {
         depth,
         pose,
@@ -102,12 +108,7 @@ fn config(args: &TrainVoArgs) -> TrainConfig {
         warm_up: (args.steps / 20).min(200),
         average_decay: 0.998,
         seed: args.seed,
-        augmentation: match args.motion_only {
-            // A pose network does not know where the centre of a piece lies, and so which way a flow of pixels leads: without
-            // a depth that learns along, pieces would only blur what it says of directions.
-            true => Augmentation { turn: SPREAD_OF_TURNS, scale: 1.0, ..Augmentation::default() },
-            false => Augmentation::default(),
-        },
+        augmentation: Augmentation { reverse: args.reverse, ..augmentation },
         recipe: recipe(args),
         inverse_depths: [0.01, 10.0],
         pose_unit,

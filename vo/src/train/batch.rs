@@ -20,6 +20,8 @@ pub struct Augmentation {
     pub light: f32,
     /// Whether every second snippet is mirrored.
     pub mirror: bool,
+    /// Whether every second snippet runs backwards: what only ever saw cameras go forward takes each motion for one.
+    pub reverse: bool,
     /// Spread in radians by which the camera of each image is turned left or right, half as much up or down and around its axis:
     /// turns for networks that have seen few. What comes into view repeats the outermost pixels, so that this is for motions
     /// alone ([`super::Recipe::scales`]).
@@ -28,7 +30,7 @@ pub struct Augmentation {
 
 impl Default for Augmentation {
     fn default() -> Self {
-        Self { scale: 1.15, light: 0.2, mirror: true, turn: 0.0 }
+        Self { scale: 1.15, light: 0.2, mirror: true, reverse: false, turn: 0.0 }
     }
 }
 
@@ -82,6 +84,7 @@ struct View {
     /// Of the piece, in pixels of the enlarged image.
     origin: [f32; 2],
     is_mirrored: bool,
+    is_reversed: bool,
     light: Light,
     /// By how far the camera of each image is turned, behind all else.
     turns: [Rotation3<f32>; 3],
@@ -121,7 +124,7 @@ impl BatchMaker {
 
     /// The snippets `chosen`, counted over all clips, as they are: for measuring.
     pub fn unchanged(&self, chosen: &[usize]) -> Batch {
-        let augmentation = Augmentation { scale: 1.0, light: 0.0, mirror: false, turn: 0.0 };
+        let augmentation = Augmentation { scale: 1.0, light: 0.0, mirror: false, reverse: false, turn: 0.0 };
         // Nothing is left to chance.
         Self { augmentation, ..self.clone() }.of(chosen, &mut Rng::with_seed(0))
     }
@@ -129,8 +132,9 @@ impl BatchMaker {
     fn of(&self, chosen: &[usize], random: &mut Rng) -> Batch {
         let mut batch = Batch::default();
         for &snippet in chosen {
-            let Some((clip, places)) = self.find(snippet) else { continue };
+            let Some((clip, &[first, middle, last])) = self.find(snippet) else { continue };
             let view = self.view(random);
+            let places = if view.is_reversed { [last, middle, first] } else { [first, middle, last] };
             batch.clips.push(clip);
             let clip = &self.clips[clip];
             let (focal, centre) = (clip.camera.focal(), clip.camera.center());
@@ -164,7 +168,7 @@ impl BatchMaker {
     }
 
     fn view(&self, random: &mut Rng) -> View {
-        let Augmentation { scale, light, mirror, turn } = self.augmentation;
+        let Augmentation { scale, light, mirror, reverse, turn } = self.augmentation;
         let [height, width] = self.size();
         let scale = [(); 2].map(|()| 1.0 + (scale - 1.0) * random.f32());
         let origin = [(scale[0], width), (scale[1], height)].map(|(scale, size)| (scale - 1.0) * size as f32);
@@ -180,7 +184,9 @@ impl BatchMaker {
             }
             false => Rotation3::identity(),
         });
-        View { scale, origin, is_mirrored, light, turns }
+        // Last, so that what is drawn before it stays what it was.
+        let is_reversed = reverse && random.bool();
+        View { scale, origin, is_mirrored, is_reversed, light, turns }
     }
 
     /// Focal length and centre along an axis after what `view` does.
@@ -461,6 +467,33 @@ mod tests {
         assert!(mirrored > 0 && unknown > 0 && points > 20, "{mirrored} {unknown} {points}");
     }
 
+    #[test]
+    fn snippets_that_run_backwards_move_the_other_way() {
+        let way = Vector6::new(0.1, 0.02, 0.3, 0.01, 0.2, 0.03);
+        let mut all = [clip(5)];
+        for (seq, frame) in all[0].frames.iter_mut().enumerate() {
+            let world_from_camera = Se3::exp(&(way * seq as f64));
+            frame.sight = Some(Sight { map: 0, world_from_camera, points: vec![[8.0, 3.0, 0.5]] });
+        }
+        let augmentation = Augmentation { scale: 1.0, light: 0.0, mirror: false, reverse: true, turn: 0.0 };
+        let maker = BatchMaker { clips: all.into(), batch: 30, ..maker(augmentation) };
+        let batch = maker.make(1);
+        let pixels = SIZE[0] * SIZE[1];
+        let mut is_seen = [false; 2];
+        for index in 0..30 {
+            let number = |time: usize| batch.images[time][(index * 3 + 2) * pixels] * 255.0;
+            let step = number(1) - number(0);
+            assert!((step.abs() - 1.0).abs() < 1e-3 && (number(2) - number(1) - step).abs() < 1e-3);
+            is_seen[usize::from(step > 0.0)] = true;
+            let wanted = Se3::exp(&(-way * f64::from(step.round()))).to_matrix3x4().transpose();
+            for motions in &batch.guide.motions {
+                let found = &motions[index * 12..][..12];
+                assert!(found.iter().zip(wanted.iter()).all(|(a, b)| (f64::from(*a) - b).abs() < 1e-5));
+            }
+        }
+        assert_eq!(is_seen, [true; 2], "both ways occur");
+    }
+
     /// A far wall, whose red and green say where it is, before a camera that the odometry takes for still.
     #[test]
     fn turned_cameras_see_what_their_motions_say() {
@@ -470,7 +503,7 @@ mod tests {
             let sight = Sight { map: 0, world_from_camera: Se3::identity(), points: points.clone() };
             frame.sight = Some(sight);
         }
-        let augmentation = Augmentation { scale: 1.0, light: 0.0, mirror: false, turn: 0.05 };
+        let augmentation = Augmentation { scale: 1.0, light: 0.0, mirror: false, reverse: false, turn: 0.05 };
         let maker = BatchMaker { clips: all.into(), batch: 20, ..maker(augmentation) };
         let batch = maker.make(5);
         let (pixels, camera) = (SIZE[0] * SIZE[1], [12.0, 14.0, 6.0, 4.0]);
@@ -500,7 +533,7 @@ mod tests {
 
     #[test]
     fn networks_see_another_light_than_losses() {
-        let maker = maker(Augmentation { scale: 1.0, light: 0.4, mirror: false, turn: 0.0 });
+        let maker = maker(Augmentation { scale: 1.0, light: 0.4, mirror: false, reverse: false, turn: 0.0 });
         let batch = maker.make(0);
         let same = batch.images[1].iter().zip(&batch.inputs[1]);
         let changed = same.filter(|(image, input)| ((*image - 0.5) / 0.25 - *input).abs() > 0.01).count();

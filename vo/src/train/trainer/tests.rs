@@ -25,7 +25,7 @@ fn config(steps: usize) -> TrainConfig {
         warm_up: 2,
         average_decay: 0.9,
         seed: 3,
-        augmentation: Augmentation { scale: 1.1, light: 0.1, mirror: false, turn: 0.0 },
+        augmentation: Augmentation { scale: 1.1, light: 0.1, mirror: false, reverse: false, turn: 0.0 },
         recipe: Recipe::monodepth2(),
         inverse_depths: [0.01, 10.0],
         pose_unit: 0.05,
