@@ -65,7 +65,6 @@ mod tests {
     }
 
     #[test]
-    #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
     fn a_gpu_learns_what_a_processor_learns() {
         let device = match cuda() {
             Ok(device) => device,
