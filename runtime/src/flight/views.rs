@@ -82,7 +82,7 @@ impl Flight {
             let truth = sinks.truth.clone();
             let open = move || {
                 let stream = open_stream(&target, truth.as_ref())?;
-                Ok(RerunSink::new(stream, shared.clone(), truth.clone(), image_rate_hz))
+                Ok(RerunSink::new(stream, shared.clone(), truth.clone(), image_rate_hz).ending_stream())
             };
             graph.sink("viewer", odometry.latest(), Supervision::default(), open);
         }

@@ -70,6 +70,7 @@ pub struct RerunSink {
     /// Where each track has been lately, newest last.
     tails: BTreeMap<u64, VecDeque<[f32; 2]>>,
     truth: Option<(Trajectory, PathFit)>,
+    ends_stream: bool,
 }
 
 /// Starts the `rerun` on the path.
@@ -162,7 +163,14 @@ impl RerunSink {
             path: PathStrip::new("world/trajectory", ESTIMATE),
             tails: BTreeMap::new(),
             truth: truth.map(|truth| (truth, PathFit::default())),
+            ends_stream: false,
         }
+    }
+
+    /// Has the sink end its stream when the flight is over, so that nobody waits for a viewer that doesn't read. A file is
+    /// ended when all who write into it are done.
+    pub fn ending_stream(self) -> Self {
+        Self { ends_stream: true, ..self }
     }
 
     fn send_pose(&mut self, odometry: &Odometry) -> rerun::RecordingStreamResult<()> {
@@ -281,6 +289,13 @@ impl Stage for RerunSink {
         if let Some((_, fit)) = &mut self.truth {
             fit.reset();
         }
+    }
+
+    fn finish(&mut self) -> Result<(), StageError> {
+        if self.ends_stream {
+            self.stream.finalize_deferred_sinks();
+        }
+        Ok(())
     }
 }
 
