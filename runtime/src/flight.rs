@@ -1,5 +1,6 @@
 //! From a source to a run directory: the facade.
 
+mod branches;
 mod views;
 
 use std::any::Any;
@@ -32,10 +33,9 @@ use crate::sinks::{
     Recorder, RecorderInput, RecorderSink, TargetObserver, TargetSink,
 };
 use crate::stages::{
-    Anchor, DepthChoice, DepthEstimate, DepthFactory, DepthScaledOdometry, DepthStage, DetectChoice,
-    DetectStage, Detected, DetectorFactory, EstimatorFactory, FollowStage, Followed, FollowerFactory,
-    IdentityMemory, OdometryStage, Pointer, PoseChoice, PoseEstimate, PoseFactory, PoseMemory, PoseStage,
-    Scene, TargetChoice, TargetMemory,
+    Anchor, DepthChoice, DepthEstimate, DepthFactory, DepthScaledOdometry, DetectChoice, Detected,
+    DetectorFactory, EstimatorFactory, Followed, FollowerFactory, OdometryStage, PoseChoice, PoseEstimate,
+    PoseFactory, TargetChoice,
 };
 use crate::summary::{Ended, FlightSummary, SourceLog};
 
@@ -349,98 +349,6 @@ impl Flight {
 
         self.add_views(&mut graph, &odometry, &looks, sinks);
         graph
-    }
-
-    /// The tracker, where there is something to follow: in what the detector saw where that has the target's identity.
-    fn add_follower(
-        &self,
-        graph: &mut Graph,
-        frames: &Port<Frame>,
-        detected: Option<&Port<Detected>>,
-        is_live: bool,
-        sinks: &Sinks,
-    ) -> Option<Port<Followed>> {
-        let (choice, target) = self.config.follow.zip(sinks.target.clone())?;
-        let followed = match (choice.target, detected) {
-            (Pointer::Identity(_), Some(detected)) => self.follow_in(graph, detected, choice, is_live),
-            _ => self.follow_in(graph, frames, choice, is_live),
-        };
-        graph.sink("target", followed.block(RECORDER_ROOM), Supervision::default(), move || {
-            Ok(target.clone())
-        });
-        Some(followed)
-    }
-
-    fn follow_in<S: Scene>(
-        &self,
-        graph: &mut Graph,
-        scenes: &Port<S>,
-        choice: TargetChoice,
-        is_live: bool,
-    ) -> Port<Followed> {
-        // Of a camera the tracker takes what it can: whatever ails it must not cost the odometry a frame.
-        let scenes = if is_live { scenes.latest() } else { scenes.block(ROOM) };
-        let (follower, memory) = (Arc::clone(&self.follower), TargetMemory::default());
-        let deadline = Supervision::with_deadline(self.config.follow_deadline);
-        graph.stage(FOLLOW, scenes, deadline, move || {
-            Ok(FollowStage::new(Arc::clone(&follower), choice, memory.clone()))
-        })
-    }
-
-    /// The detector, where there is one.
-    fn add_detector(
-        &self,
-        graph: &mut Graph,
-        frames: &Port<Frame>,
-        is_live: bool,
-        sinks: &Sinks,
-    ) -> Option<Port<Detected>> {
-        let ((choice, factory), sink) = self.detector.clone().zip(sinks.detections.clone())?;
-        // As with the tracker: of a camera it takes what it can.
-        let frames = if is_live { frames.latest() } else { frames.block(ROOM) };
-        let (memory, every) = (IdentityMemory::default(), choice.every);
-        let deadline = Supervision::with_deadline(self.config.detect_deadline);
-        let detected = graph
-            .stage(DETECT, frames, deadline, move || Ok(DetectStage::new(factory()?, every, memory.clone())));
-        graph.sink("detections", detected.block(RECORDER_ROOM), Supervision::default(), move || {
-            Ok(sink.clone())
-        });
-        Some(detected)
-    }
-
-    /// The depth network, where there is one.
-    fn add_depth(
-        &self,
-        graph: &mut Graph,
-        frames: &Port<Frame>,
-        is_live: bool,
-        sinks: &Sinks,
-    ) -> Option<Port<DepthEstimate>> {
-        let ((choice, factory), sink) = self.depth.clone().zip(sinks.depth.clone())?;
-        let frames = if is_live { frames.latest() } else { frames.block(ROOM) };
-        let every = choice.every;
-        let deadline = Supervision::with_deadline(self.config.depth_deadline);
-        let depth = graph.stage(DEPTH, frames, deadline, move || Ok(DepthStage::new(factory()?, every)));
-        graph.sink("depths", depth.block(ROOM), Supervision::default(), move || Ok(sink.clone()));
-        Some(depth)
-    }
-
-    /// The pose network, where there is one.
-    fn add_pose(
-        &self,
-        graph: &mut Graph,
-        frames: &Port<Frame>,
-        is_live: bool,
-        sinks: &Sinks,
-    ) -> Option<Port<PoseEstimate>> {
-        let ((_, factory), sink) = self.pose.clone().zip(sinks.pose.clone())?;
-        let frames = if is_live { frames.latest() } else { frames.block(ROOM) };
-        let memory = PoseMemory::default();
-        let deadline = Supervision::with_deadline(self.config.pose_deadline);
-        let pose =
-            graph.stage(POSE, frames, deadline, move || Ok(PoseStage::new(factory()?, memory.clone())));
-        graph.sink("poses", pose.block(RECORDER_ROOM), Supervision::default(), move || Ok(sink.clone()));
-        Some(pose)
     }
 
     fn open_sinks(&mut self, info: &SourceInfo) -> Result<Sinks, RuntimeError> {
