@@ -2,7 +2,7 @@
 
 use geometry::PinholeCamera;
 
-use super::target_view::SharedStream;
+use super::shared_stream::SharedStream;
 use super::viewer::{DEPTH, Pace, depth_image, pinhole, set_time};
 use crate::graph::{Packet, Stage, StageError};
 use crate::stages::DepthEstimate;

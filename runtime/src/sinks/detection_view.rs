@@ -3,7 +3,7 @@
 use geometry::class_color;
 use rerun::RecordingStream;
 
-use super::target_view::SharedStream;
+use super::shared_stream::SharedStream;
 use super::viewer::{IMAGE, Pace, reduction, set_time};
 use crate::graph::{Packet, Stage, StageError};
 use crate::stages::{Detected, Object};

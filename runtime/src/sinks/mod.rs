@@ -14,6 +14,8 @@ mod pose;
 mod pose_view;
 mod progress;
 mod recorder;
+#[cfg(feature = "viewer")]
+mod shared_stream;
 mod target;
 #[cfg(feature = "viewer")]
 mod target_view;
@@ -33,8 +35,10 @@ pub use pose_view::PoseView;
 pub use progress::{Observer, Progress, ProgressSink, Tally};
 pub use recorder::{Recorder, RecorderInput, RecorderSink};
 pub(crate) use recorder::{color_file, frame_file};
+#[cfg(feature = "viewer")]
+pub use shared_stream::SharedStream;
 pub use target::{TargetObserver, TargetSink, TargetTally};
 #[cfg(feature = "viewer")]
-pub use target_view::{SharedStream, TargetView};
+pub use target_view::TargetView;
 #[cfg(feature = "viewer")]
 pub use viewer::{DEFAULT_VIEWER, RerunSink, RerunTarget, open_stream, spawn_viewer};

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use geometry::{Se3, Timestamp};
 
 use super::path_fit::PathFit;
-use super::target_view::SharedStream;
+use super::shared_stream::SharedStream;
 use super::viewer::{PathStrip, place, set_time};
 use crate::graph::{Packet, Stage, StageError};
 use crate::stages::PoseEstimate;

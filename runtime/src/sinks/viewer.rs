@@ -19,7 +19,7 @@ use rerun::{RecordingStream, RecordingStreamBuilder};
 use vo::{KeyframeView, Odometry, PointView, TrackView, TrackingState};
 
 use super::path_fit::{Fitted, PathFit};
-use super::target_view::SharedStream;
+use super::shared_stream::SharedStream;
 use crate::RuntimeError;
 use crate::graph::{Packet, Stage, StageError};
 use crate::stages::Registered;
