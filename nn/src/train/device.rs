@@ -19,6 +19,11 @@ pub fn cpu() -> Device {
     Device::flex().autodiff()
 }
 
+/// Whether `device` is the processor, for which there are operations of our own.
+pub fn is_processor(device: &Device) -> bool {
+    *device == Device::flex()
+}
+
 /// The first NVIDIA GPU, with gradients. Feature `cuda`; CUDA itself is looked for when this is called, not when the program is
 /// built.
 ///

@@ -16,7 +16,7 @@ pub use adopt::{ForeignBackbone, adopt};
 pub use average::MovingAverage;
 pub use best::Best;
 pub use checkpoint::{Checkpoint, CheckpointError};
-pub use device::{NoCuda, cpu, cuda};
+pub use device::{NoCuda, cpu, cuda, is_processor};
 pub use loader::Loader;
 pub use network::{TrainableNetwork, learnable};
 pub use schedule::LearningRate;

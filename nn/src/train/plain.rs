@@ -23,7 +23,10 @@ pub(super) fn convolution(input: Tensor<4>, filter: Tensor<4>, bias: Tensor<1>, 
         }
         None => conv2d(input, filter, Some(bias), ConvOptions::new(steps, padding, [1, 1], 1)),
     };
-    form.function.map_or(made.clone(), |function| activate(made, function))
+    match form.function {
+        Some(function) => activate(made, function),
+        None => made,
+    }
 }
 
 /// See [`super::fused::depthwise`].

@@ -26,7 +26,7 @@ impl DispNet {
     /// [`LightDepth::architecture`](super::LightDepth::architecture). All of them are made on the way to the finest.
     pub fn architecture(self, scales: usize) -> Architecture {
         let mut network = Builder::new(3);
-        let mut skips = vec![];
+        let mut skips = Vec::new();
         let mut x = network.input();
         for (level, [channels, kernel]) in DOWN.into_iter().enumerate() {
             let name = format!("down{}", level + 1);
@@ -40,14 +40,12 @@ impl DispNet {
             let level = UP.len() - index;
             let name = |part: &str| format!("up{level}.{part}");
             let above = network.upconvolution(&name("above"), x, channels, 3);
-            let mut above = network.activation(&name("above.act"), above, Activation::Relu);
-            let mut parts = Vec::new();
-            if let Some(skip) = skips.pop() {
+            let above = network.activation(&name("above.act"), above, Activation::Relu);
+            let mut parts = match skips.pop() {
                 // An odd height or width has become greater by one on the way down and up.
-                above = network.crop_like(&name("crop"), above, skip);
-                parts.push(skip);
-            }
-            parts.insert(0, above);
+                Some(skip) => vec![network.crop_like(&name("crop"), above, skip), skip],
+                None => vec![above],
+            };
             if let Some(&coarser) = logits.last() {
                 let coarser = network.activation(&name("disparity"), coarser, Activation::Sigmoid);
                 parts.push(network.upsample_bilinear(&name("disparity.above"), coarser));
@@ -88,9 +86,8 @@ impl PoseExpNet {
     /// the one after it; and `masks_0` `[batch, 4, height, width]`, `masks_1` of half the size, and so on: for the image before
     /// and the image after two logits each, of not explained and explained.
     pub fn architecture(self) -> Architecture {
-        let (mut network, x, motions) = Self::motions();
+        let (mut network, mut x, motions) = Self::motions();
         let mut masks = Vec::new();
-        let mut x = x;
         for (index, [channels, kernel]) in EXPLAINED.into_iter().enumerate() {
             let level = EXPLAINED.len() - index;
             x = network.upconvolution(&format!("explain{level}"), x, channels, kernel);
@@ -141,7 +138,7 @@ fn relu(network: &mut Builder, name: &str, input: Value, channels: usize, convol
 mod tests {
     use super::*;
 
-    /// Of the published checkpoint's graph, layer by layer: kernel, channels read and made.
+    /// Of layers as the published code has them: kernel, channels read and made.
     fn parameters(layers: &[[usize; 3]]) -> usize {
         layers.iter().map(|[kernel, read, made]| kernel * kernel * read * made + made).sum()
     }

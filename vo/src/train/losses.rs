@@ -1,7 +1,8 @@
 //! What photometric training makes small, one function for each term. All tensors are `[batch, channels, height, width]`,
 //! images between 0 and 1.
 
-use burn::tensor::{Device, Tensor, activation};
+use burn::tensor::{Tensor, activation};
+use nn::train::is_processor;
 use serde::{Deserialize, Serialize};
 
 use super::plain::{Projected, projected};
@@ -40,7 +41,7 @@ pub fn view_synthesis(
     padding: Padding,
 ) -> Synthesised {
     let channels = source.dims()[1];
-    let all = match is_processor(&source) {
+    let all = match is_processor(&source.device()) {
         true => fused::synthesise(source, inverse_depth, source_from_target, camera, padding),
         false => plain::synthesise(source, &inverse_depth, &source_from_target, &camera, padding),
     };
@@ -51,12 +52,7 @@ pub fn view_synthesis(
 /// `clamp((1 - SSIM(x, y)) / 2, 0, 1)` over windows of 3x3, each channel by itself (Wang et al., 2004; in this form Godard
 /// et al., CVPR 2017). No gradient reaches `y`.
 pub fn dissimilarity(x: Tensor<4>, y: Tensor<4>) -> Tensor<4> {
-    if is_processor(&x) { fused::dissimilarity(x, y) } else { plain::dissimilarity(x, y) }
-}
-
-/// Whether a tensor is where [`fused`] has operations of its own.
-fn is_processor(tensor: &Tensor<4>) -> bool {
-    tensor.device() == Device::flex()
+    if is_processor(&x.device()) { fused::dissimilarity(x, y) } else { plain::dissimilarity(x, y) }
 }
 
 /// `share * (1 - SSIM) / 2 + (1 - share) |x - y|`, mean over the channels: one channel (Godard et al., ICCV 2019, equation

@@ -28,7 +28,7 @@ pub struct Form {
 /// A convolution with `filter` `[out, in, kernel, kernel]`, or `[in, out, kernel, kernel]` where it is transposed, padded
 /// by half its kernel. A number of `bias` is added to each channel, then the function applied.
 pub(crate) fn convolution(input: Tensor<4>, filter: Tensor<4>, bias: Tensor<1>, form: Form) -> Tensor<4> {
-    if !is_processor(&input) {
+    if !is_processor(&input.device()) {
         return plain::convolution(input, filter, bias, form);
     }
     Tensor::from_dispatch(<Dispatch as ConvolutionOps>::convolution(

@@ -16,23 +16,19 @@ use burn::backend::autodiff::ops::{Backward, Ops, OpsKind};
 use burn::backend::flex::FlexTensor;
 use burn::backend::tensor::FloatTensor;
 use burn::backend::{Autodiff, AutodiffBackend, Backend, Dispatch, Flex, TensorMetadata, backend_extension};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 pub(super) use convolution::{Form, convolution};
 pub(super) use function::is_known_by_output;
 use norm::{Channels, Norm};
 
+use super::device::is_processor;
 use super::plain;
 use crate::float_kernels::Depthwise;
 
-/// Whether a tensor is where these operations run.
-fn is_processor(tensor: &Tensor<4>) -> bool {
-    tensor.device() == Device::flex()
-}
-
 /// A convolution of each channel by itself, `filter` `[channels, 1, kernel, kernel]`, padded by half its kernel.
 pub(super) fn depthwise(input: Tensor<4>, filter: Tensor<4>, stride: usize) -> Tensor<4> {
-    if !is_processor(&input) {
+    if !is_processor(&input.device()) {
         return plain::depthwise(input, filter, stride);
     }
     Tensor::from_dispatch(<Dispatch as FusedOps>::depthwise(
@@ -44,7 +40,7 @@ pub(super) fn depthwise(input: Tensor<4>, filter: Tensor<4>, stride: usize) -> T
 
 /// Mean and variance of each channel, without gradients.
 pub(super) fn statistics(input: Tensor<4>) -> [Tensor<1>; 2] {
-    if !is_processor(&input) {
+    if !is_processor(&input.device()) {
         return plain::statistics(input);
     }
     let [_, channels, ..] = input.dims();
@@ -61,7 +57,7 @@ pub(super) fn norm(
     limits: [f32; 2],
     is_of_batch: bool,
 ) -> Tensor<4> {
-    if !is_processor(&input) {
+    if !is_processor(&input.device()) {
         return plain::norm(input, [gamma, beta, mean, variance], limits, is_of_batch);
     }
     Tensor::from_dispatch(<Dispatch as FusedOps>::norm(
@@ -303,6 +299,8 @@ impl<B: FusedGradients, C: CheckpointStrategy> FusedOps for Autodiff<B, C> {
 
 #[cfg(test)]
 mod tests {
+    use burn::tensor::Device;
+
     use super::*;
 
     pub(super) fn random<const D: usize>(shape: [usize; D], seed: u64, device: &Device) -> Tensor<D> {

@@ -5,9 +5,7 @@
 
 use rayon::prelude::*;
 
-/// Keep quotients finite where nothing is seen (Wang et al., 2004, with `K1` = 0.01 and `K2` = 0.03).
-const C1: f32 = 1e-4;
-const C2: f32 = 9e-4;
+use super::super::plain::{C1, C2};
 
 /// Height and width of images, at least 2.
 #[derive(Clone, Copy, Debug)]
